@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+)
+
+// masked stands for the value of an environment variable.
+const masked = "***"
+
+// minSecret is the length from which on a value is looked for in messages.
+// Shorter ones ("1", "true") are no secrets and would garble every text.
+const minSecret = 5
+
+// String describes a change for people: "add mount /data (bind from /srv/data,
+// writable)". Values of environment variables are left out.
+func (c *Change) String() string {
+	what := strings.TrimSpace(string(c.Op) + " " + string(c.Field) + " " + c.Key)
+	if detail := describe(c); detail != "" {
+		what += " (" + detail + ")"
+	}
+	return what
+}
+
+func describe(c *Change) string {
+	if c.Op == Remove || c.Field == Env {
+		return ""
+	}
+	switch v := c.Value.(type) {
+	case *Mount:
+		return v.String()
+	case *Hook:
+		return strings.Join(slices.Concat([]string{v.Path}, v.Args), " ")
+	case *Device:
+		return fmt.Sprintf("%s %d:%d", v.Type, v.Major, v.Minor)
+	case *DeviceRule:
+		return v.String()
+	case *Rlimit:
+		return fmt.Sprintf("soft %d, hard %d", v.Soft, v.Hard)
+	case *Namespace:
+		return v.Path
+	case *api.LinuxNetDevice:
+		return v.GetName()
+	case *CDIDevice, *api.LinuxSeccomp, nil:
+		return ""
+	case []string:
+		return strings.Join(v, " ")
+	case string:
+		if len(v) > 80 {
+			return strconv.Quote(v[:80]) + "..."
+		}
+		return strconv.Quote(v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// String gives type, source and access.
+func (m *Mount) String() string {
+	access := "writable"
+	if m.ReadOnly {
+		access = "read-only"
+	}
+	from := ""
+	if m.Source != "" {
+		from = " from " + m.Source
+	}
+	if m.ResolvedSource != "" && m.ResolvedSource != m.Source {
+		from += " = " + m.ResolvedSource
+	}
+	return m.Type + from + ", " + access
+}
+
+// String gives the rule in the notation of the device cgroup: "c 1:3 rwm",
+// "deny c 1:3 rwm".
+func (d *DeviceRule) String() string {
+	number := func(n *int64) string {
+		if n == nil {
+			return "*"
+		}
+		return strconv.FormatInt(*n, 10)
+	}
+	kind := d.Type
+	if kind == "" {
+		kind = "a"
+	}
+	rule := fmt.Sprintf("%s %s:%s %s", kind, number(d.Major), number(d.Minor), d.Access)
+	if !d.Allow {
+		rule = "deny " + rule
+	}
+	return rule
+}
+
+// fingerprint identifies a change by what it says rather than by its id.
+func (c *Change) fingerprint() string {
+	return fmt.Sprintf("%s|%s|%s|%s|%s|%s", c.Container, c.Field, c.Op, c.Key, plain(c.Value), plain(c.Old))
+}
+
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case *Mount:
+		return fmt.Sprintf("%+v", *v)
+	case *Hook:
+		return fmt.Sprintf("%+v", *v)
+	case *Device:
+		return fmt.Sprintf("%s %d %d %v %v %v", v.Type, v.Major, v.Minor, deref(v.FileMode), deref(v.UID), deref(v.GID))
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func deref[T any](p *T) any {
+	if p == nil {
+		return nil
+	}
+	return *p
+}
+
+// mask replaces the values of environment variables in texts.
+type mask struct{ values []string }
+
+// newMask collects the values that the review holds of variables whose names
+// match none of the patterns.
+func newMask(unmask []string, r *Review) mask {
+	var m mask
+	add := func(name, value string) {
+		if len(value) >= minSecret && !Unmasked(unmask, name) {
+			m.values = append(m.values, value)
+		}
+	}
+	for _, c := range r.Changes {
+		if c.Field != Env {
+			continue
+		}
+		for _, v := range []any{c.Value, c.Old} {
+			if s, ok := v.(string); ok {
+				add(c.Key, s)
+			}
+		}
+	}
+	for _, e := range r.Container.GetEnv() {
+		name, value, _ := strings.Cut(e, "=")
+		add(name, value)
+	}
+	// Longest first: a value may be part of another.
+	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
+	return m
+}
+
+func (m mask) text(s string) string {
+	for _, v := range m.values {
+		s = strings.ReplaceAll(s, v, masked)
+	}
+	return s
+}
+
+// Unmasked says whether one of the patterns, as of [path.Match], matches the name
+// of an environment variable, so that its value may be shown.
+func Unmasked(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		ok, err := path.Match(p, name)
+		return err == nil && ok
+	})
+}
