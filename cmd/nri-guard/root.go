@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// The exit codes of every subcommand.
+const (
+	exitFine   = 0 // allowed, or nothing found
+	exitDenied = 1 // denied, or something found
+	exitFailed = 2 // could not: usage, load error, failure
+)
+
+// errDenied ends a subcommand that has already printed what it found.
+var errDenied = errors.New("denied")
+
+// usageError marks an error in how a subcommand was called.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run is the whole program but for the process that it runs in. An interrupt or a
+// request to terminate cancels what is under way.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+
+	root := newRoot()
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the process' own
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errDenied):
+		return exitDenied
+	}
+	fmt.Fprintln(stderr, "nri-guard:", err) //nolint:errcheck // there is nowhere left to say so
+	if isUsage(cmd, err) {
+		fmt.Fprintf(stderr, "See %q.\n", cmd.CommandPath()+" --help") //nolint:errcheck // as above
+	}
+	return exitFailed
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nri-guard",
+		Short: "Judge what NRI plugins ask of a container runtime by policies",
+		Long: `nri-guard judges what NRI plugins ask of a container runtime by Rego policies.
+
+Exit codes: 0 allowed or fine, 1 denied or findings, 2 could not (usage, load
+error, failure).`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError{errors.New("which command?")}
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(newVersion())
+	return root
+}
+
+// isUsage says whether the error is about how the program was called. Cobra has no
+// type for an unknown subcommand or a wrong number of arguments; both are found
+// before the subcommand runs.
+func isUsage(cmd *cobra.Command, err error) bool {
+	var usage usageError
+	return errors.As(err, &usage) || cmd.ValidateArgs(cmd.Flags().Args()) != nil
+}
