@@ -1,0 +1,144 @@
+package nri
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+	"google.golang.org/protobuf/proto"
+)
+
+// merge does with one plugin's own reply what NRI's adaptation does before its
+// generator sees it (pkg/adaptation, result.adjust): it interprets the markers of
+// the plugins' grammar. The reply is left as it was. What NRI answers with an
+// error (one thing set twice) is malformed.
+func (x *builder) merge(a *api.ContainerAdjustment, shown, pristine *api.Container) *api.ContainerAdjustment {
+	if a == nil {
+		return nil
+	}
+	m := proto.CloneOf(a)
+	m.Mounts = x.mergeMounts(m.GetMounts())
+	m.Env = x.mergeEnv(m.GetEnv(), shown, pristine)
+	if len(m.Args) > 0 && m.Args[0] == "" {
+		m.Args = m.Args[1:]
+	}
+	twice(x, "rlimit", m.GetRlimits(), (*api.POSIXRlimit).GetType)
+	twice(x, "CDI device", m.GetCDIDevices(), (*api.CDIDevice).GetName)
+	if l := m.GetLinux(); l != nil {
+		l.Devices = x.mergeDevices(l.GetDevices(), shown, pristine)
+		twice(x, "hugepage limit", l.GetResources().GetHugepageLimits(), (*api.HugepageLimit).GetPageSize)
+		twice(x, "namespace", l.GetNamespaces(), func(n *api.LinuxNamespace) string { return api.ClearRemovalMarker(n.GetType()) })
+		if r := l.GetRdt(); r.GetRemove() && (r.ClosId != nil || r.Schemata != nil || r.EnableMonitoring != nil) {
+			r.Remove = false
+		}
+	}
+	return m
+}
+
+// twice finds elements that NRI refuses because the plugin claims them twice.
+func twice[T any](x *builder, what string, list []T, key func(T) string) {
+	seen := make(map[string]struct{}, len(list))
+	for _, e := range list {
+		if _, ok := seen[key(e)]; ok {
+			x.malformed("%s %q is set twice", what, key(e))
+		}
+		seen[key(e)] = struct{}{}
+	}
+}
+
+// mergeMounts puts removals behind and drops those of a destination that is mounted
+// anew.
+func (x *builder) mergeMounts(list []*api.Mount) []*api.Mount {
+	var added, removed []*api.Mount
+	for _, m := range list {
+		if strings.HasPrefix(m.GetDestination(), "-") {
+			removed = append(removed, m)
+		} else {
+			added = append(added, m)
+		}
+	}
+	twice(x, "mount", added, (*api.Mount).GetDestination)
+	for _, m := range removed {
+		again := func(a *api.Mount) bool { return a.GetDestination() == m.GetDestination()[1:] }
+		if !slices.ContainsFunc(added, again) {
+			added = append(added, m)
+		}
+	}
+	return added
+}
+
+// mergeEnv drops removals: NRI takes out what earlier plugins set, so that the
+// orchestrator's value comes back, and nothing else.
+func (x *builder) mergeEnv(list []*api.KeyValue, shown, pristine *api.Container) []*api.KeyValue {
+	var merged []*api.KeyValue
+	set := map[string]struct{}{}
+	for _, e := range list {
+		if !marked(e) {
+			merged = append(merged, e)
+			set[e.GetKey()] = struct{}{}
+		}
+	}
+	twice(x, "variable", merged, (*api.KeyValue).GetKey)
+	if len(merged) == len(list) {
+		return merged
+	}
+	for _, e := range list {
+		name := api.ClearRemovalMarker(e.GetKey())
+		if _, ok := set[name]; ok || !marked(e) {
+			continue
+		}
+		was, ok := variableOf(pristine, name)
+		if !ok {
+			merged = append(merged, e)
+			continue
+		}
+		if now, _ := variableOf(shown, name); now != was {
+			merged = append(merged, &api.KeyValue{Key: name, Value: was})
+		}
+	}
+	return merged
+}
+
+func variableOf(c *api.Container, name string) (value string, ok bool) {
+	for _, entry := range c.GetEnv() {
+		if n, v, _ := strings.Cut(entry, "="); n == name {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// mergeDevices drops removals, as mergeEnv does.
+func (x *builder) mergeDevices(list []*api.LinuxDevice, shown, pristine *api.Container) []*api.LinuxDevice {
+	var merged []*api.LinuxDevice
+	for _, d := range list {
+		if _, marked := d.IsMarkedForRemoval(); !marked {
+			merged = append(merged, d)
+		}
+	}
+	twice(x, "device", merged, (*api.LinuxDevice).GetPath)
+	added := len(merged)
+	for _, d := range list {
+		p, marked := d.IsMarkedForRemoval()
+		if !marked || slices.ContainsFunc(merged[:added], func(a *api.LinuxDevice) bool { return a.GetPath() == p }) {
+			continue
+		}
+		was, ok := deviceOf(pristine, p)
+		if !ok {
+			merged = append(merged, d)
+			continue
+		}
+		if now, _ := deviceOf(shown, p); !proto.Equal(now, was) {
+			merged = append(merged, was)
+		}
+	}
+	return merged
+}
+
+func deviceOf(c *api.Container, path string) (*api.LinuxDevice, bool) {
+	i := slices.IndexFunc(c.GetLinux().GetDevices(), func(d *api.LinuxDevice) bool { return d.GetPath() == path })
+	if i < 0 {
+		return nil, false
+	}
+	return c.GetLinux().GetDevices()[i], true
+}
