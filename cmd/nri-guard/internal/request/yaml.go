@@ -16,7 +16,7 @@ import (
 // Bounds on what aliases can make of a document.
 const (
 	maxNesting = 200
-	maxSize    = 16 << 20
+	maxSize    = 4 << 20
 )
 
 // yamlDocuments splits a text into its YAML documents and turns each into JSON.
@@ -35,27 +35,23 @@ func yamlDocuments(name string, text *bufio.Reader) iter.Seq2[*source, error] {
 				yield(nil, yamlError(name, err))
 				return
 			}
-			if isBlank(&node) {
+			if len(node.Content) == 0 || isBlank(node.Content[0]) {
 				continue
 			}
-			out := jsonWriter{line: node.Line}
-			if err := out.node(&node, 0); err != nil {
+			root := node.Content[0]
+			out := jsonWriter{line: root.Line}
+			if err := out.node(root, 0); err != nil {
 				yield(nil, fmt.Errorf("%s:%w", name, err))
 				return
 			}
-			if !yield(&source{name: name, json: out.text.Bytes(), line: node.Line}, nil) {
+			if !yield(&source{name: name, json: out.text.Bytes(), line: root.Line}, nil) {
 				return
 			}
 		}
 	}
 }
 
-func isBlank(n *yaml.Node) bool {
-	if n.Kind != yaml.DocumentNode {
-		return n.Kind == 0
-	}
-	return len(n.Content) == 0 || n.Content[0].ShortTag() == "!!null" && n.Content[0].Value == ""
-}
+func isBlank(n *yaml.Node) bool { return n.ShortTag() == "!!null" && n.Value == "" }
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
@@ -79,11 +75,9 @@ func (w *jsonWriter) node(n *yaml.Node, depth int) error {
 		w.text.WriteByte('\n')
 	}
 	if depth > maxNesting || w.text.Len() > maxSize {
-		return fmt.Errorf("%d: nested too deeply, or too large once its aliases are followed", n.Line)
+		return fmt.Errorf("%d: nested too deeply, or too large once its aliases are followed", w.line)
 	}
 	switch n.Kind {
-	case yaml.DocumentNode:
-		return w.node(n.Content[0], depth+1)
 	case yaml.AliasNode:
 		return w.node(n.Alias, depth+1)
 	case yaml.MappingNode:
