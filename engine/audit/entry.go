@@ -28,6 +28,9 @@ type entry struct {
 	Plugin    string           `json:"plugin"`  // INDEX-NAME of the one judged; empty where the adjustment is merged
 	Plugins   []string         `json:"plugins"` // INDEX-NAME of those consulted
 	Granted   []string         `json:"granted"` // ids of the changes that a grant let through
+	// Malformed is why no runtime could carry out the changes; the document has no
+	// place for it.
+	Malformed []string `json:"malformed,omitempty"`
 }
 
 type metrics struct {
@@ -57,6 +60,7 @@ func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
 		Plugin:    r.Plugin.String(),
 		Plugins:   []string{},
 		Granted:   []string{},
+		Malformed: r.Malformed,
 	}
 	if e.Labels == nil {
 		e.Labels = map[string]string{}

@@ -53,6 +53,7 @@ func decision(r *engine.Review) *engine.Decision {
 
 func TestRecord(t *testing.T) {
 	r := review()
+	r.Malformed = []string{"it is odd"}
 	var out bytes.Buffer
 	log, err := audit.NewWriter(&out, audit.Config{Labels: map[string]string{"node": "n1"}, Unmask: []string{"LANG"}})
 	if err != nil {
@@ -96,6 +97,7 @@ func TestRecord(t *testing.T) {
 		"plugin":    "",
 		"plugins":   []any{"10-injector"},
 		"granted":   []any{"mount:/data"},
+		"malformed": []any{"it is odd"},
 	}
 	if diff := cmp.Diff(want, line); diff != "" {
 		t.Error(diff)

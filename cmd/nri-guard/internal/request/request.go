@@ -99,9 +99,10 @@ func (s *source) where() string { return fmt.Sprintf("%s:%d", s.name, s.line) }
 
 func (s *source) request() (*Request, error) {
 	var recorded struct {
-		ID     *string         `json:"decision_id"`
-		Input  json.RawMessage `json:"input"`
-		Masked []string        `json:"masked"`
+		ID        *string         `json:"decision_id"`
+		Input     json.RawMessage `json:"input"`
+		Masked    []string        `json:"masked"`
+		Malformed []string        `json:"malformed"`
 	}
 	// What cannot be decoded like this is no line of the log; the message's own
 	// decoder says what is wrong with it.
@@ -113,6 +114,7 @@ func (s *source) request() (*Request, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: input of decision %s: %w", s.where(), *recorded.ID, err)
 		}
+		review.Malformed = recorded.Malformed
 		return &Request{Where: s.where(), Review: review, Masked: recorded.Masked}, nil
 	}
 	message := &api.ValidateContainerAdjustmentRequest{}

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/request"
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/audit"
 )
 
 // read returns the requests and, last, the error's text, if there is one.
@@ -92,6 +94,43 @@ func TestReadSeveral(t *testing.T) {
 		if diff := cmp.Diff(tt.want, where); diff != "" {
 			t.Errorf("%q: %s", tt.text, diff)
 		}
+	}
+}
+
+// TestReadDecisions reads what the decision log writes.
+func TestReadDecisions(t *testing.T) {
+	review := &engine.Review{
+		Version:   engine.Version,
+		Operation: engine.CreateContainer,
+		Container: &api.Container{Id: "c", Env: []string{"A=secret"}},
+		Changes:   []*engine.Change{{ID: "env:B", Op: engine.Add, Field: engine.Env, Key: "B", Value: "secret", Container: "c"}},
+		Malformed: []string{"it is odd"},
+	}
+	var text strings.Builder
+	log, err := audit.NewWriter(&text, audit.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := log.Record(t.Context(), review, &engine.Decision{ID: "1"}); err != nil {
+			t.Fatal(err)
+		}
+		text.WriteString("\n") // a torn line that was ended leaves an empty one
+	}
+	got, message := read("-", text.String())
+	if message != "" || len(got) != 2 {
+		t.Fatalf("%d requests, error %q", len(got), message)
+	}
+	last := got[1]
+	want := &request.Request{Where: "-:3", Masked: []string{"/input/changes/env", "/input/container/env"}}
+	if diff := cmp.Diff(want, &request.Request{Where: last.Where, Message: last.Message, Masked: last.Masked}); diff != "" {
+		t.Error(diff)
+	}
+	if c := last.Review.Change("env:B"); c == nil || c.Value != "***" {
+		t.Errorf("changes: %v", last.Review.Changes)
+	}
+	if diff := cmp.Diff(review.Malformed, last.Review.Malformed); diff != "" {
+		t.Error(diff)
 	}
 }
 
