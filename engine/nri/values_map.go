@@ -21,27 +21,63 @@ func (x *builder) sysctl(m, old map[string]string) {
 	adjustMap(x, engine.Sysctl, api.Field_Sysctl, m, old, sysctlName)
 }
 
+// adjustMap compares names to the letter, as the generator does; the change is
+// about the name that takes effect, which several spellings may come to.
 func adjustMap(x *builder, field engine.Field, owner api.Field, m, old map[string]string, effective func(string) string) {
 	if len(m) == 0 {
 		return
 	}
-	before := make(map[string]any, len(old))
-	for k, v := range old {
-		before[effective(k)] = v
-	}
+	names := make(map[string]*spellings, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		raw, marked := api.IsMarkedForRemoval(k)
 		name := effective(raw)
-		switch {
-		case marked:
-			x.diff(field, name, before[name], nil, compound(owner, raw))
-		case before[name] != m[k]:
-			x.diff(field, name, before[name], m[k], compound(owner, raw))
+		n := names[name]
+		if n == nil {
+			n = &spellings{}
+			names[name] = n
 		}
+		if marked {
+			n.removed = append(n.removed, raw)
+		} else {
+			n.set = append(n.set, raw)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(old)) {
+		if n := names[effective(k)]; n != nil {
+			n.had = append(n.had, k)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		x.spelled(field, owner, name, names[name], m, old)
 	}
 }
 
-// netDevices without a message set nothing.
+// spellings are the ways in which a map writes one name.
+type spellings struct{ set, removed, had []string }
+
+// spelled records the outcomes for one name.
+func (x *builder) spelled(field engine.Field, owner api.Field, name string, n *spellings, m, old map[string]string) {
+	var before any
+	if len(n.had) > 0 {
+		before = old[n.had[len(n.had)-1]]
+	}
+	changed := false
+	for _, raw := range n.set {
+		if v, had := old[raw]; had && v == m[raw] {
+			continue
+		}
+		changed = true
+		x.diff(field, name, before, m[raw], compound(owner, raw))
+	}
+	removed := func(raw string) bool { return slices.Contains(n.removed, raw) }
+	kept := func(raw string) bool { return !removed(raw) }
+	vanishes := !slices.ContainsFunc(n.set, kept) && !slices.ContainsFunc(n.had, kept)
+	if slices.ContainsFunc(n.had, removed) && (vanishes || !changed) {
+		x.diff(field, name, before, nil, compound(owner, n.removed[0]))
+	}
+}
+
+// netDevices are set by messages and removed by names without one.
 func (x *builder) netDevices(m, old map[string]*api.LinuxNetDevice) {
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		name, marked := api.IsMarkedForRemoval(k)
@@ -51,7 +87,10 @@ func (x *builder) netDevices(m, old map[string]*api.LinuxNetDevice) {
 			before = had
 		}
 		if !marked {
-			if m[k] == nil || ok && had.GetName() == m[k].GetName() {
+			if m[k] == nil {
+				x.malformed("network device %q is set to nothing", name)
+			}
+			if ok && had.GetName() == m[k].GetName() {
 				continue
 			}
 			after = m[k]
