@@ -228,17 +228,18 @@ func (rules *Rules) strip(ctx context.Context, r *Review, ids []string, d *Decis
 			d.Failures = append(d.Failures, f)
 		}
 	}
+	objected := false
 	for _, v := range again.Violations {
 		if v.Enforcement < Audit {
 			v.Message += " (after stripping)"
 			d.Violations = append(d.Violations, v)
-			d.fail("a policy objects to what remained after stripping")
+			objected = true
 		}
 	}
 	if ctx.Err() != nil {
 		d.fail(late(ctx))
 	}
-	if slices.ContainsFunc(d.Failures, func(f Failure) bool { return f.Enforcement < Audit }) {
+	if objected || slices.ContainsFunc(d.Failures, func(f Failure) bool { return f.Enforcement < Audit }) {
 		slices.SortFunc(d.Violations, compareViolations)
 		return
 	}
