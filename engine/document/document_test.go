@@ -1,0 +1,207 @@
+package document
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/internal/reviewtest"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func marshal(t *testing.T, r *engine.Review, o Options) []byte {
+	t.Helper()
+	text, err := Marshal(r, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", file, diff)
+	}
+}
+
+func TestMarshalGolden(t *testing.T) {
+	for name, o := range map[string]Options{
+		"rich.json":   {Effective: true},
+		"masked.json": {Mask: true, Unmask: []string{"PA*"}, Effective: true},
+	} {
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, marshal(t, reviewtest.Rich(), o), "", "  "); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, append(pretty.Bytes(), '\n'))
+	}
+}
+
+func TestSchemaGolden(t *testing.T) { golden(t, "schema.json", Schema()) }
+
+// roundTrip reads what was written and writes it again.
+func roundTrip(t *testing.T, text []byte, o Options) *engine.Review {
+	t.Helper()
+	r, err := Unmarshal(text)
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, text)
+	}
+	if diff := cmp.Diff(string(text), string(marshal(t, r, o))); diff != "" {
+		t.Fatalf("written again (-before +after):\n%s", diff)
+	}
+	return r
+}
+
+func TestRoundTrip(t *testing.T) {
+	for _, o := range []Options{{}, {Effective: true}, {Mask: true}} {
+		roundTrip(t, marshal(t, reviewtest.Rich(), o), o)
+	}
+	for seed := range uint64(300) {
+		r := reviewtest.Random(rand.New(rand.NewPCG(seed, 1)))
+		text := marshal(t, r, Options{})
+		if !json.Valid(text) {
+			t.Fatalf("seed %d gives no JSON:\n%s", seed, text)
+		}
+		checkSchema(t, text)
+		back := roundTrip(t, text, Options{})
+		if len(back.Changes) != len(r.Changes) {
+			t.Fatalf("seed %d: %d changes of %d came back", seed, len(back.Changes), len(r.Changes))
+		}
+	}
+}
+
+// What does not stand in the document is derived from it.
+func TestUnmarshalRestores(t *testing.T) {
+	want := reviewtest.Rich()
+	got := roundTrip(t, marshal(t, want, Options{}), Options{})
+	if len(got.Changes) != len(want.Changes) {
+		t.Fatalf("%d changes, want %d", len(got.Changes), len(want.Changes))
+	}
+	for i, g := range got.Changes {
+		w := want.Changes[i]
+		if g.ID != w.ID || g.Position != w.Position || g.ImpliedBy != w.ImpliedBy {
+			t.Errorf("change %d is %s, position %d, implied by %q; want %s, %d, %q",
+				i, g.ID, g.Position, g.ImpliedBy, w.ID, w.Position, w.ImpliedBy)
+		}
+		if g.String() != w.String() {
+			t.Errorf("change %s is %q, want %q", g.ID, g, w)
+		}
+		if (g.Value == nil) != (w.Value == nil) || (g.Old == nil) != (w.Old == nil) {
+			t.Errorf("change %s has value %v and old %v, want %v and %v", g.ID, g.Value, g.Old, w.Value, w.Old)
+		}
+		if known := g.Container == want.Container.Id; known != (g.Pod != nil) {
+			t.Errorf("change %s of container %q has pod %v", g.ID, g.Container, g.Pod)
+		}
+	}
+	if got.Pod.GetNamespace() != "shop" || got.Strip == nil {
+		t.Errorf("pod %v, strip %v", got.Pod, got.Strip != nil)
+	}
+}
+
+func TestUnmarshalKeepsAbsence(t *testing.T) {
+	r := roundTrip(t, marshal(t, &engine.Review{Version: 1, Operation: engine.Synchronize}, Options{}), Options{})
+	if r.Pod != nil || r.Container != nil || len(r.Changes) != 0 {
+		t.Errorf("got pod %v, container %v, changes %v of a review without any", r.Pod, r.Container, r.Changes)
+	}
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	for _, tt := range []struct {
+		change engine.Change
+		want   string
+	}{
+		{engine.Change{ID: "x", Field: "mounts"}, `change "x" is of field "mounts", which does not exist`},
+		{engine.Change{ID: "x", Field: engine.MountPoint, Value: "text"}, `change "x": value is of type string`},
+		{engine.Change{ID: "x", Field: engine.Env, Old: 1}, `change "x": old is of type int`},
+		{engine.Change{ID: "x", Field: engine.Resource, Value: 1.5}, `change "x": value is of type float64`},
+	} {
+		_, err := Marshal(&engine.Review{Changes: []*engine.Change{&tt.change}}, Options{})
+		if err == nil || !strings.HasSuffix(err.Error(), tt.want) {
+			t.Errorf("got %v, want %s", err, tt.want)
+		}
+	}
+}
+
+// No entry of an object hides another, however they are spelt.
+func TestKeys(t *testing.T) {
+	for _, tt := range []struct{ names, want []string }{
+		{nil, nil},
+		{[]string{"a", "b"}, []string{"a", "b"}},
+		{[]string{"a", "a", "a"}, []string{"a", "a#2", "a#3"}},
+		{[]string{"a", "a", "a#2"}, []string{"a", "a#3", "a#2"}},
+		{[]string{"\xff", "\xfe", "\uFFFD"}, []string{"\uFFFD#2", "\uFFFD#3", "\uFFFD"}},
+		{[]string{"\xff", "\xfe"}, []string{"\uFFFD", "\uFFFD#2"}},
+	} {
+		got := Keys(tt.names)
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("Keys(%q) = %q, want %q", tt.names, got, tt.want)
+		}
+		for i, key := range got {
+			if !isKey(key, Valid(tt.names[i])) {
+				t.Errorf("%q is not taken for a key of %q", key, tt.names[i])
+			}
+		}
+	}
+	for _, key := range []string{"b", "a#", "a#x", "a#1", "a2"} {
+		if isKey(key, "a") {
+			t.Errorf("%q is taken for a key of a", key)
+		}
+	}
+}
+
+func FuzzUnmarshal(f *testing.F) {
+	for _, r := range []*engine.Review{reviewtest.Rich(), reviewtest.Reference(), {Version: 1, Operation: engine.Synchronize}} {
+		text, err := Marshal(r, Options{Effective: true})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(`{"version":1}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		r, err := Unmarshal(text)
+		if err != nil {
+			return
+		}
+		again := marshal(t, r, Options{})
+		checkSchema(t, again)
+		roundTrip(t, again, Options{})
+		marshal(t, r, Options{Effective: true, Mask: true})
+		if len(r.Changes) > 0 {
+			if _, err := r.Strip(r, []string{r.Changes[0].ID}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func BenchmarkMarshal(b *testing.B) {
+	r := reviewtest.Reference()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Marshal(r, Options{Mask: true}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
