@@ -18,8 +18,11 @@ const (
 	exitFailed = 2 // could not: usage, load error, failure
 )
 
-// errDenied ends a subcommand that has already printed what it found.
-var errDenied = errors.New("denied")
+// What ends a subcommand that has already printed what it found.
+var (
+	errDenied = errors.New("denied")
+	errFailed = errors.New("failed")
+)
 
 // usageError marks an error in how a subcommand was called.
 type usageError struct{ error }
@@ -43,6 +46,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitFine
 	case errors.Is(err, errDenied):
 		return exitDenied
+	case errors.Is(err, errFailed):
+		return exitFailed
 	}
 	fmt.Fprintln(stderr, "nri-guard:", err) //nolint:errcheck // there is nowhere left to say so
 	if isUsage(cmd, err) {
