@@ -55,7 +55,7 @@ type linkReader struct {
 func (l *linkReader) Lstat(name string) (fs.FileInfo, error) { return os.Lstat(name) }
 
 func (l *linkReader) Readlink(name string) (string, error) {
-	l.magic = l.magic || strings.HasPrefix(name, l.proc+"/")
+	l.magic = l.magic || strings.HasPrefix(filepath.Clean(name), l.proc+"/")
 	return os.Readlink(name)
 }
 

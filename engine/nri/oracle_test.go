@@ -52,7 +52,7 @@ func take(spec *rspec.Spec) snapshot {
 		s.put(engine.Annotation, k, v)
 	}
 	for _, m := range spec.Mounts {
-		s.put(engine.MountPoint, inside(m.Destination), mountFacts{m.Destination, m.Source, m.Options})
+		s.put(engine.MountPoint, inside(m.Destination), mountFacts{m.Destination, effectiveType(m), m.Source, m.Options})
 	}
 	if p := spec.Process; p != nil {
 		for _, e := range p.Env {
@@ -95,8 +95,17 @@ func take(spec *rspec.Spec) snapshot {
 }
 
 type mountFacts struct {
-	Destination, Source string
-	Options             []string
+	Destination, Type, Source string
+	Options                   []string
+}
+
+func effectiveType(m rspec.Mount) string {
+	for _, o := range strings.Split(strings.Join(m.Options, ","), ",") {
+		if o == "bind" || o == "rbind" {
+			return "bind"
+		}
+	}
+	return m.Type
 }
 
 func hookFacts(h rspec.Hook) []any {
@@ -290,7 +299,7 @@ func claimed(r *engine.Review) map[fact]int {
 func valueFacts(c *engine.Change) string {
 	switch v := c.Value.(type) {
 	case *engine.Mount:
-		return render(mountFacts{"", v.Source, v.Options})
+		return render(mountFacts{"", v.Type, v.Source, v.Options})
 	case *engine.Hook:
 		return render([]any{v.Path, strings.Join(v.Args, "|"), strings.Join(v.Env, "|"), v.Timeout})
 	case *engine.Device:

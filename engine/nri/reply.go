@@ -87,13 +87,13 @@ func (x *builder) mergeEnv(list []*api.KeyValue, shown, pristine *api.Container)
 		if _, ok := set[name]; ok || !marked(e) {
 			continue
 		}
-		was, ok := variableOf(pristine, name)
-		if !ok {
-			merged = append(merged, e)
-			continue
-		}
-		if now, _ := variableOf(shown, name); now != was {
+		now, there := variableOf(shown, name)
+		was, before := variableOf(pristine, name)
+		switch {
+		case before && now != was:
 			merged = append(merged, &api.KeyValue{Key: name, Value: was})
+		case there && !before:
+			merged = append(merged, e)
 		}
 	}
 	return merged
@@ -123,13 +123,13 @@ func (x *builder) mergeDevices(list []*api.LinuxDevice, shown, pristine *api.Con
 		if !marked || slices.ContainsFunc(merged[:added], func(a *api.LinuxDevice) bool { return a.GetPath() == p }) {
 			continue
 		}
-		was, ok := deviceOf(pristine, p)
-		if !ok {
-			merged = append(merged, d)
-			continue
-		}
-		if now, _ := deviceOf(shown, p); !proto.Equal(now, was) {
+		now, there := deviceOf(shown, p)
+		was, before := deviceOf(pristine, p)
+		switch {
+		case before && !proto.Equal(now, was):
 			merged = append(merged, was)
+		case there && !before:
+			merged = append(merged, d)
 		}
 	}
 	return merged
