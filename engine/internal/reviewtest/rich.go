@@ -73,7 +73,7 @@ func container() *api.Container {
 		ExitCode:  -1,
 		User:      &api.User{Uid: 1000, AdditionalGids: []uint32{10, 20}},
 		Linux: &api.LinuxContainer{
-			Devices:     []*api.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 3, FileMode: api.FileMode(0o666)}},
+			Devices:     []*api.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: 3, FileMode: api.FileMode(uint32(0o666))}},
 			OomScoreAdj: api.Int(-5),
 			Resources: &api.LinuxResources{
 				Cpu:     &api.LinuxCPU{Shares: api.UInt64(1024), Cpus: "0-3"},
@@ -134,7 +134,7 @@ func richChanges() []engine.Change {
 		{ID: "scheduler", Op: engine.Add, Field: engine.Scheduler,
 			Value: &api.LinuxScheduler{Policy: 42, Nice: -20, Flags: []api.LinuxSchedulerFlag{0}, Runtime: math.MaxUint64}},
 		{ID: "seccomp", Op: engine.Add, Field: engine.Seccomp, Value: &api.LinuxSeccomp{
-			DefaultAction: "SCMP_ACT_ERRNO", DefaultErrno: api.UInt32(1),
+			DefaultAction: "SCMP_ACT_ERRNO", DefaultErrno: api.UInt32(uint32(1)),
 			Syscalls: []*api.LinuxSyscall{{Names: []string{"bpf"}, Action: "SCMP_ACT_ALLOW", Args: []*api.LinuxSeccompArg{{Index: 1, Value: math.MaxUint64}}}}}},
 		{ID: "sysctl:net.ipv4.ip_forward", Op: engine.Replace, Field: engine.Sysctl, Key: "net.ipv4.ip_forward", Value: "1", Old: "0"},
 		{ID: "unknown:adjust.99", Op: engine.Add, Field: engine.Unknown, Key: "adjust.99", Value: int64(12)},
