@@ -1,0 +1,96 @@
+# METADATA
+# title: Sensitive places of the host
+# description: >-
+#   A mount must not show a container the places from which the host, its services or
+#   its containers are controlled, whether it names such a place, something below it
+#   or a directory that holds it. Sources are compared with symbolic links resolved; the
+#   layers of an overlay count like sources. What the container had mounted before is
+#   not shown anew.
+# custom:
+#   enforcement: deny
+#   profiles: [baseline, restricted]
+package nri.policies.host_paths
+
+import data.nri.lib
+
+deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
+	some c in input.changes.mount
+	c.value.type == "bind"
+	not c.granted
+	not c.value.hadSource
+	sensitive(c.value.resolvedSource)
+}
+
+deny contains {"change": c.id, "msg": message(c, layer)} if {
+	some c in input.changes.mount
+	some layer in c.value.layers
+	not c.granted
+	sensitive(layer)
+}
+
+# An overlay whose layers were not understood could be made of anything.
+deny contains {"change": c.id, "msg": msg} if {
+	some c in input.changes.mount
+	c.value.type == "overlay"
+	not c.granted
+	count(c.value.layers) == 0
+	msg := sprintf("the overlay at %s names no directory that it is made of", [c.key])
+}
+
+sensitive(path) if lib.near(path, dirs)
+
+# A path that is not absolute counts from the bundle, among the runtime's own files.
+sensitive(path) if not startswith(path, "/")
+
+message(c, path) := sprintf(
+	"%s of the host would be mounted at %s; %s %s; %s",
+	[path, c.key, lib.place(dir), why[dir], lib.lift],
+) if {
+	dir := lib.nearest(path, dirs)
+}
+
+else := sprintf("%q would be mounted at %s; it could be anywhere on the host", [path, c.key])
+
+dirs := object.keys(why)
+
+# why holds every sensitive place and what makes it one: places of the system, of
+# container runtimes, of Kubernetes, of CNI.
+why := {
+	"/boot/": "holds the kernel that the host starts with",
+	"/dev/": "holds the host's devices",
+	"/etc/": "configures the host",
+	"/proc/": "shows and controls the host's processes",
+	"/root/": "is root's home, with its keys",
+	"/run/": "holds the sockets of the runtime and of the host's services",
+	"/sys/": "controls the host's kernel",
+	"/var/run/": "holds the sockets of the runtime and of the host's services",
+	"/opt/containerd/": "holds programs of containerd",
+	"/opt/nri/": "holds plugins that the runtime starts",
+	"/var/lib/buildkit/": "is the state of buildkit",
+	"/var/lib/containerd/": "is the state of containerd",
+	"/var/lib/containers/": "is the state of CRI-O and podman",
+	"/var/lib/cri-dockerd/": "is the state of cri-dockerd",
+	"/var/lib/crio/": "is the state of CRI-O",
+	"/var/lib/docker/": "is the state of docker",
+	"/var/lib/dockershim/": "is the state of dockershim",
+	"/var/lib/incus/": "is the state of Incus",
+	"/var/lib/lxc/": "is the state of LXC",
+	"/var/lib/lxd/": "is the state of LXD",
+	"/var/lib/machines/": "holds the containers of systemd-nspawn",
+	"/var/lib/nerdctl/": "is the state of nerdctl",
+	"/var/lib/sysbox/": "is the state of Sysbox",
+	"/var/snap/lxd/": "is the state of LXD",
+	"/usr/libexec/kubernetes/": "holds volume plugins that the kubelet runs",
+	"/var/lib/etcd/": "is the cluster's data",
+	"/var/lib/k0s/": "is the state of k0s",
+	"/var/lib/kube-proxy/": "holds credentials of kube-proxy",
+	"/var/lib/kubelet/": "holds the kubelet's credentials and the volumes of all pods",
+	"/var/lib/rancher/": "is the state of k3s and RKE2",
+	"/var/log/containers/": "holds the logs of all containers",
+	"/var/log/pods/": "holds the logs of all pods",
+	"/var/snap/microk8s/": "is the state of MicroK8s",
+	"/opt/cni/": "holds CNI plugins, which the runtime runs as root",
+	"/usr/lib/cni/": "holds CNI plugins, which the runtime runs as root",
+	"/usr/libexec/cni/": "holds CNI plugins, which the runtime runs as root",
+	"/var/lib/cni/": "is the state of CNI plugins",
+}
