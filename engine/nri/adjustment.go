@@ -12,6 +12,10 @@ import (
 // adjustment collects what a merged adjustment changes, field by field in the
 // order of NRI's generator (pkg/runtime-tools/generate, Generator.Adjust).
 func (x *builder) adjustment(a *api.ContainerAdjustment) {
+	if n := elements(a); n > maxElements {
+		x.malformed("the adjustment lists %d things; at most %d are looked at", n, maxElements)
+		return
+	}
 	c := x.review.Container
 	x.annotations(a.GetAnnotations(), c.GetAnnotations())
 	x.env(a.GetEnv(), c.GetEnv())
@@ -23,6 +27,24 @@ func (x *builder) adjustment(a *api.ContainerAdjustment) {
 	if a.GetLinux() != nil {
 		x.linux(a.GetLinux(), c.GetLinux())
 	}
+}
+
+// maxElements bounds what is looked at in one adjustment, since time goes with the
+// square of some of its lists. The largest that plugins send in earnest have a few
+// hundred elements.
+const maxElements = 4096
+
+// elements counts what an adjustment lists.
+func elements(a *api.ContainerAdjustment) int {
+	l := a.GetLinux()
+	r := l.GetResources()
+	n := len(a.GetAnnotations()) + len(a.GetEnv()) + len(a.GetMounts()) + len(a.GetRlimits()) + len(a.GetCDIDevices()) +
+		len(l.GetDevices()) + len(l.GetNamespaces()) + len(l.GetSysctl()) + len(l.GetNetDevices()) +
+		len(r.GetDevices()) + len(r.GetHugepageLimits()) + len(r.GetUnified())
+	for _, stage := range hookStages(a.GetHooks()) {
+		n += len(stage.hooks)
+	}
+	return n
 }
 
 func (x *builder) linux(a *api.LinuxContainerAdjustment, c *api.LinuxContainer) {

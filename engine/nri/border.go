@@ -42,7 +42,9 @@ func (b *Border) Adjustment(req *api.ValidateContainerAdjustmentRequest) *engine
 		x.review.Plugins = b.consulted(req.GetPlugins())
 		x.owners = req.GetOwners()
 		x.inspect("adjust", m.adjust)
-		x.adjustment(m.adjust)
+		if !x.missing {
+			x.adjustment(m.adjust)
+		}
 		x.updates(m.update, nil)
 		return x.finish(m)
 	}
@@ -74,7 +76,9 @@ func (b *Border) Reply(r Reply) *engine.Review {
 		x := b.start(engine.CreateContainer, r.Pod, r.Container)
 		x.judged(r.Plugin, r.Plugins)
 		x.inspect("adjust", m.adjust)
-		x.adjustment(x.merge(m.adjust, r.Container, r.Pristine))
+		if !x.missing {
+			x.adjustment(x.merge(m.adjust, r.Container, r.Pristine))
+		}
 		x.updates(m.update, nil)
 		x.evictions(m.evict)
 		return x.finish(m)

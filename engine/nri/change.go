@@ -20,7 +20,12 @@ type builder struct {
 	// owners is NRI's book of who set what; nil where one plugin is judged or
 	// nobody kept it.
 	owners *api.OwningPlugins
+	// known are the lists of plugins that its entries stand for.
+	known  map[string][]engine.Plugin
 	target target
+	// missing is set where a list has an element that is nil, on which NRI's own
+	// code panics: such messages are not looked into.
+	missing bool
 }
 
 // target is the container that changes are being collected for.
@@ -110,7 +115,19 @@ func (x *builder) ownersOf(o ownership) []engine.Plugin {
 	if names == "" {
 		return nil
 	}
-	if o.field != api.Field_OciHooks {
+	plugins, ok := x.known[names]
+	if !ok {
+		plugins = x.parseOwners(names, o.field == api.Field_OciHooks)
+		if x.known == nil {
+			x.known = map[string][]engine.Plugin{}
+		}
+		x.known[names] = plugins
+	}
+	return plugins
+}
+
+func (x *builder) parseOwners(names string, list bool) []engine.Plugin {
+	if !list {
 		return []engine.Plugin{x.named(names)}
 	}
 	// A name that holds a comma could stand for somebody else's: then nobody is

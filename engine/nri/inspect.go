@@ -15,63 +15,77 @@ import (
 // inspect goes through a whole message for what the field by field conversion
 // cannot see: fields and enumerators that this build does not know, elements that
 // are missing, and strings that no system call takes.
-func (x *builder) inspect(path string, m proto.Message) {
-	r := m.ProtoReflect()
-	if !r.IsValid() {
-		return
+func (x *builder) inspect(name string, m proto.Message) {
+	if r := m.ProtoReflect(); r.IsValid() {
+		x.inspectMessage(&where{name: name}, r)
 	}
-	x.inspectMessage(path, r)
 }
 
-func (x *builder) inspectMessage(path string, m protoreflect.Message) {
-	x.unknownFields(path, m.GetUnknown())
+// where is a place in a message, written out only when there is something to say
+// about it.
+type where struct {
+	up   *where
+	name string
+}
+
+func (w *where) String() string {
+	if w.up == nil {
+		return w.name
+	}
+	return w.up.String() + "." + w.name
+}
+
+func (x *builder) inspectMessage(w *where, m protoreflect.Message) {
+	if raw := m.GetUnknown(); len(raw) > 0 {
+		x.unknownFields(w.String(), raw)
+	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		name := path + "." + f.JSONName()
 		switch {
 		case f.IsMap():
 			v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-				x.inspectString(name, k.String())
-				x.inspectValue(name, f.MapValue(), v)
+				x.inspectString(w, f, k.String())
+				x.inspectValue(w, f, f.MapValue(), v)
 				return true
 			})
 		case f.IsList():
-			for i := range v.List().Len() {
-				x.inspectValue(name, f, v.List().Get(i))
+			list := v.List()
+			for i := range list.Len() {
+				x.inspectValue(w, f, f, list.Get(i))
 			}
 		default:
-			x.inspectValue(name, f, v)
+			x.inspectValue(w, f, f, v)
 		}
 		return true
 	})
 }
 
-func (x *builder) inspectValue(path string, f protoreflect.FieldDescriptor, v protoreflect.Value) {
-	switch f.Kind() {
+// inspectValue looks at one value of the field; kind describes it where the field
+// is a map.
+func (x *builder) inspectValue(w *where, field, kind protoreflect.FieldDescriptor, v protoreflect.Value) {
+	switch kind.Kind() {
 	case protoreflect.MessageKind:
-		if !v.Message().IsValid() {
-			// A network device is removed by a name without a message.
-			if f.ContainingMessage().IsMapEntry() {
-				return
-			}
-			x.malformed("%s has an element that is missing", path)
-			return
+		switch {
+		case v.Message().IsValid():
+			x.inspectMessage(&where{up: w, name: field.JSONName()}, v.Message())
+		case !field.IsMap(): // a network device is removed by a name without a message
+			x.missing = true
+			x.malformed("%s.%s has an element that is missing", w, field.JSONName())
 		}
-		x.inspectMessage(path, v.Message())
 	case protoreflect.StringKind:
-		x.inspectString(path, v.String())
+		x.inspectString(w, field, v.String())
 	case protoreflect.EnumKind:
-		if f.Enum().Values().ByNumber(v.Enum()) == nil {
-			x.unknown(path+"="+strconv.Itoa(int(v.Enum())), 1)
+		if kind.Enum().Values().ByNumber(v.Enum()) == nil {
+			x.unknown(w.String()+"."+field.JSONName()+"="+strconv.Itoa(int(v.Enum())), 1)
 		}
 	}
 }
 
-func (x *builder) inspectString(path, s string) {
+func (x *builder) inspectString(w *where, f protoreflect.FieldDescriptor, s string) {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:
-		x.malformed("%s holds a NUL byte: %q", path, s)
+		x.malformed("%s.%s holds a NUL byte: %q", w, f.JSONName(), s)
 	case !utf8.ValidString(s):
-		x.malformed("%s is not valid UTF-8: %q", path, s)
+		x.malformed("%s.%s is not valid UTF-8: %q", w, f.JSONName(), s)
 	}
 }
 

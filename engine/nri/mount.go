@@ -174,6 +174,9 @@ func rootOption(options []string) string {
 func (h host) layers(options []string) []string {
 	var dirs []string
 	for _, option := range options {
+		if !strings.Contains(option, "dir") {
+			continue
+		}
 		for _, o := range splitEscaped(option, ',') {
 			name, value, ok := strings.Cut(o, "=")
 			if !ok {

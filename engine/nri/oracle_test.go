@@ -94,6 +94,9 @@ func take(spec *rspec.Spec) snapshot {
 	return s
 }
 
+// spelledAs keeps the spellings of one kernel parameter apart while they are compared.
+const spelledAs = "\x00"
+
 type mountFacts struct {
 	Destination, Type, Source string
 	Options                   []string
@@ -127,7 +130,7 @@ func (s snapshot) takeLinux(l *rspec.Linux) {
 		s.put(engine.Namespaces, string(n.Type), n.Path)
 	}
 	for k, v := range l.Sysctl {
-		s.put(engine.Sysctl, dotted(k), v)
+		s.put(engine.Sysctl, dotted(k), k+spelledAs+v)
 	}
 	for k, v := range l.NetDevices {
 		s.put(engine.NetDevice, k, v.Name)
@@ -241,6 +244,9 @@ func compareKey(facts map[fact]int, f engine.Field, key string, before, after []
 		op = engine.Add
 	}
 	for i, v := range added {
+		if _, value, ok := strings.Cut(v, spelledAs); ok {
+			v = value
+		}
 		fact := fact{f, key, op, v}
 		if f == engine.POSIXRlimit && i > 0 {
 			fact.op = engine.Replace

@@ -12,7 +12,12 @@ import (
 
 // insideRoot cleans a path in the container: relative ones count from its root,
 // and none leads out of it.
-func insideRoot(p string) string { return path.Clean("/" + p) }
+func insideRoot(p string) string {
+	if !path.IsAbs(p) {
+		p = "/" + p
+	}
+	return path.Clean(p)
+}
 
 func hookValue(h *api.Hook) *engine.Hook {
 	v := &engine.Hook{Path: h.GetPath(), Args: h.GetArgs(), Env: h.GetEnv(), Timeout: h.GetTimeout().GetValue()}

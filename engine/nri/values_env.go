@@ -15,15 +15,15 @@ func (x *builder) env(adjust []*api.KeyValue, old []string) {
 		return
 	}
 	x.checkEnv(adjust)
-	before, after := byVariable(old), byVariable(generatedEnv(adjust, old))
+	before, after := byName(old), byName(generatedEnv(adjust, old))
 	for _, name := range touched(before, after) {
 		// Of several entries for one name, the C library finds the first.
-		var value, was any
-		if b := before[name]; len(b) > 0 {
-			was = b[0].value
+		var was, value any
+		if b, ok := before.first[name]; ok {
+			was = valueOf(b)
 		}
-		if a := after[name]; len(a) > 0 {
-			value = a[0].value
+		if a, ok := after.first[name]; ok {
+			value = valueOf(a)
 		}
 		x.diff(engine.Env, name, was, value, compound(api.Field_Env, name))
 	}
@@ -60,71 +60,88 @@ func generatedEnv(adjust []*api.KeyValue, old []string) []string {
 	for _, e := range adjust {
 		wanted[api.ClearRemovalMarker(e.GetKey())] = e
 	}
-	var out environment
+	out := environment{at: make(map[string]int, len(old)+len(adjust))}
 	for _, entry := range old {
-		name, value, ok := strings.Cut(entry, "=")
+		name, _, ok := strings.Cut(entry, "=")
 		if !ok {
 			continue // the generator drops what is no variable
 		}
 		e, ok := wanted[name]
 		if !ok {
-			out.set(name, value)
+			out.set(name, entry)
 			continue
 		}
 		delete(wanted, name)
 		if !marked(e) {
-			out.set(e.GetKey(), e.GetValue())
+			out.set(name, e.ToOCI())
 		}
 	}
 	for _, e := range adjust {
 		if _, ok := wanted[e.GetKey()]; ok && !marked(e) {
-			out.set(e.GetKey(), e.GetValue())
+			out.set(e.GetKey(), e.ToOCI())
 		}
 	}
-	return out
+	return out.entries
 }
 
 func marked(e *api.KeyValue) bool { return strings.HasPrefix(e.GetKey(), "-") }
 
 // environment is a list of NAME=value in which no name stands twice.
-type environment []string
+type environment struct {
+	entries []string
+	at      map[string]int
+}
 
-func (e *environment) set(name, value string) {
+func (e *environment) set(name, entry string) {
 	if name == "" {
 		return
 	}
-	entry := name + "=" + value
-	for i, old := range *e {
-		if len(old) > len(name) && old[len(name)] == '=' && old[:len(name)] == name {
-			(*e)[i] = entry
-			return
-		}
+	if i, ok := e.at[name]; ok {
+		e.entries[i] = entry
+		return
 	}
-	*e = append(*e, entry)
+	e.at[name] = len(e.entries)
+	e.entries = append(e.entries, entry)
 }
 
-// variable is one entry of an environment; one without an equals sign has no value.
-type variable struct{ entry, value string }
+// variables are the entries of an environment by name; more holds those of names
+// that stand several times.
+type variables struct {
+	first map[string]string
+	more  map[string][]string
+}
 
-func byVariable(env []string) map[string][]variable {
-	m := make(map[string][]variable, len(env))
+func byName(env []string) variables {
+	v := variables{first: make(map[string]string, len(env))}
 	for _, entry := range env {
-		name, value, _ := strings.Cut(entry, "=")
-		m[name] = append(m[name], variable{entry, value})
+		name, _, _ := strings.Cut(entry, "=")
+		if _, ok := v.first[name]; !ok {
+			v.first[name] = entry
+			continue
+		}
+		if v.more == nil {
+			v.more = map[string][]string{}
+		}
+		v.more[name] = append(v.more[name], entry)
 	}
-	return m
+	return v
+}
+
+func valueOf(entry string) string {
+	_, value, _ := strings.Cut(entry, "=")
+	return value
 }
 
 // touched lists the names whose entries differ, sorted.
-func touched(before, after map[string][]variable) []string {
+func touched(before, after variables) []string {
 	var names []string
-	for name, b := range before {
-		if !slices.Equal(b, after[name]) {
+	for name, b := range before.first {
+		if a, ok := after.first[name]; !ok || a != b || !slices.Equal(before.more[name], after.more[name]) {
 			names = append(names, name)
 		}
 	}
-	for name := range after {
-		if _, ok := before[name]; !ok {
+	for name := range after.first {
+		if _, ok := before.first[name]; !ok {
 			names = append(names, name)
 		}
 	}

@@ -32,7 +32,7 @@ func (x *builder) resources(r, old *api.LinuxResources) {
 	if p := r.GetPids(); p != nil && p.GetLimit() > -1 {
 		set = append(set, limit{"pids.limit", p.GetLimit(), simple(api.Field_PidsLimit)})
 	}
-	before := byName(allLimits(old))
+	before := limitsByName(allLimits(old))
 	for i, l := range lastOfEach(set) {
 		if before[l.name] != l.value {
 			x.limit(i, l, before[l.name])
@@ -63,9 +63,9 @@ func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResou
 		}
 		var wanted map[string]any
 		if ours && requested != nil {
-			wanted = byName(allLimits(requested))
+			wanted = limitsByName(allLimits(requested))
 		}
-		before := byName(allLimits(known.GetLinux().GetResources()))
+		before := limitsByName(allLimits(known.GetLinux().GetResources()))
 		for i, l := range allLimits(u.GetLinux().GetResources()) {
 			if v, ok := wanted[l.name]; !ok || v != l.value {
 				x.limit(i, l, before[l.name])
@@ -102,7 +102,7 @@ func (x *builder) limit(position int, l limit, old any) {
 	x.add(c, l.owned)
 }
 
-func byName(limits []limit) map[string]any {
+func limitsByName(limits []limit) map[string]any {
 	m := make(map[string]any, len(limits))
 	for _, l := range limits {
 		m[l.name] = l.value
