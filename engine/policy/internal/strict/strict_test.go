@@ -1,0 +1,87 @@
+package strict_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/strict"
+)
+
+type inner struct {
+	Names []string      `yaml:"names"`
+	Limit *int64        `yaml:"limit"`
+	Wait  time.Duration `yaml:"wait"`
+}
+
+type outer struct {
+	Shared      `yaml:",inline"`
+	Inner       inner                         `yaml:"inner"`
+	List        []inner                       `yaml:"list"`
+	Enforcement map[string]engine.Enforcement `yaml:"enforcement"`
+}
+
+type Shared struct {
+	Version int `yaml:"version"`
+}
+
+func TestDecode(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"empty", "", ""},
+		{"good", "version: 1\ninner: {names: [a], limit: 3, wait: 500ms}\nlist: [{limit: 1}]\nenforcement: {a: strip}\n", ""},
+		{"null", "inner:\nlist:\n", ""},
+		{"json", `{"version": 1, "inner": {"names": ["a"]}}`, ""},
+		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: limit, names, wait`},
+		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: limit, names, wait`},
+		{"unknown key at the top", "inner: {}\nwasm: {}\n", `2: unknown key "wasm"; known here: enforcement, inner, list, version`},
+		{"doubled key", "version: 1\nversion: 1\n", `2: key "version" stands here twice`},
+		{"bad text", "enforcement:\n  a: deny\n  b: maybe\n", `3: enforcement.b: enforcement "maybe" is none of deny, strip, audit, off`},
+		{"wrong kind", "inner: 7\nlist: {}\n", "1: inner: must be a mapping\n2: list: must be a list"},
+		{"wrong scalar", "version: 1\ninner:\n  limit: many\n", "3: cannot unmarshal !!str `many` into int64"},
+		{"wrong duration", "inner:\n  wait: soon\n", "2: cannot unmarshal !!str `soon` into time.Duration"},
+		{"two documents", "version: 1\n---\nversion: 2\n", "0: there must be one YAML document, not several"},
+		{"alias", "inner: &a {limit: 1}\nlist: [*a]\n", "2: list[0]: aliases are not supported"},
+		{"merge", "inner: {<<: {limit: 1}}\n", "1: inner: keys must be plain text"},
+		{"no yaml", "version: [\n", "1: did not find expected node content"},
+		{"a list", "- version: 1\n", "1: the document: must be a mapping"},
+		{"key that is a list", "? [a]\n: 1\n", "1: the document: keys must be plain text"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var v outer
+			_, errs := strict.Decode([]byte(tt.in), &v)
+			var got []string
+			for _, e := range errs {
+				got = append(got, fmt.Sprintf("%d: %s", e.Line, e.Message))
+			}
+			if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
+				t.Errorf("errors (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLines(t *testing.T) {
+	lines, errs := strict.Decode([]byte("version: 1\nlist:\n  - limit: 1\n  - names:\n      - a\nenforcement:\n  x: audit\n"), &outer{})
+	if errs != nil {
+		t.Fatal(errs)
+	}
+	want := strict.Lines{"version": 1, "list": 2, "list[0]": 3, "list[0].limit": 3, "list[1]": 4,
+		"list[1].names": 4, "list[1].names[0]": 5, "enforcement": 6, "enforcement.x": 7}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte("version: 1\ninner: {names: [a], limit: 3, wait: 500ms}\n"))
+	f.Add([]byte("? [a]\n: {<<: *b}\n"))
+	f.Fuzz(func(_ *testing.T, data []byte) {
+		var v outer
+		strict.Decode(data, &v) // must not panic
+	})
+}

@@ -1,0 +1,58 @@
+package rego
+
+import (
+	"os"
+	"path"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/bundle"
+)
+
+// readBundle reads an OPA bundle. Of what a bundle can hold, Rego and data are
+// taken; anything else would be ignored, and is refused instead.
+//
+// A signed bundle is refused too, because there is no key to check it with.
+func readBundle(o *origin, at string, p *problems) {
+	f, err := os.Open(at)
+	if err != nil {
+		p.add(o.name, 0, "%v", err)
+		return
+	}
+	defer f.Close() //nolint:errcheck // nothing was written
+
+	b, err := bundle.NewCustomReader(bundle.NewTarballLoaderWithBaseURL(f, "")).
+		WithSizeLimitBytes(maxData).
+		WithRegoVersion(ast.RegoV1).
+		Read()
+	if err != nil {
+		if isAST(err) {
+			p.ast(o.name, err)
+			return
+		}
+		p.add(o.name, 0, "no OPA bundle that can be read: %v", err)
+		return
+	}
+	switch {
+	case b.Type() != bundle.SnapshotBundleType:
+		p.add(o.name, 0, "is a delta bundle; only snapshot bundles can be loaded")
+	case len(b.WasmModules) > 0 || len(b.PlanModules) > 0:
+		p.add(o.name, 0, "holds compiled policies; build it with the target rego")
+	}
+	for _, m := range b.Modules {
+		rel := strings.TrimPrefix(m.Path, "/")
+		name := path.Join(o.name, rel)
+		o.add(file{name: name, rel: rel, dir: path.Dir(name), text: string(m.Raw)}, p)
+	}
+	if len(b.Data) > 0 {
+		o.addData(o.name, b.Data, p)
+	}
+}
+
+func isAST(err error) bool {
+	switch err.(type) {
+	case ast.Errors, *ast.Error:
+		return true
+	}
+	return false
+}

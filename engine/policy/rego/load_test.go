@@ -1,0 +1,94 @@
+package rego_test
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/nri-guard/nri-guard/engine/policy/rego"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+
+// TestLoad loads what each archive in testdata/load holds: the directory library
+// as the library, the paths on the comment's line "paths:" (policies without one)
+// as the user's. The file want holds what went wrong.
+func TestLoad(t *testing.T) {
+	for _, file := range archives(t, "load") {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources := unpack(t, archive)
+			_, err = rego.Load(t.Context(), sources, nil)
+			got := "ok\n"
+			var failed *rego.LoadError
+			if errors.As(err, &failed) {
+				got = failed.Error() + "\n"
+			} else if err != nil {
+				t.Fatalf("not a LoadError: %v", err)
+			}
+			compare(t, file, archive, got)
+		})
+	}
+}
+
+// archives lists the archives of a directory in testdata.
+func archives(t *testing.T, dir string) []string {
+	t.Helper()
+	cases, err := filepath.Glob("testdata/" + dir + "/*.txtar")
+	if err != nil || len(cases) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for i := range cases {
+		if cases[i], err = filepath.Abs(cases[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cases
+}
+
+// unpack writes the archive to a directory, which becomes the working directory
+// so that messages have short names.
+func unpack(t *testing.T, archive *txtar.Archive) rego.Sources {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := txtar.Write(archive, "."); err != nil {
+		t.Fatal(err)
+	}
+	sources := rego.Sources{Paths: []string{"policies"}}
+	for line := range strings.Lines(string(archive.Comment)) {
+		if paths, ok := strings.CutPrefix(line, "paths:"); ok {
+			sources.Paths = strings.Fields(paths)
+		}
+	}
+	if _, err := os.Stat("library"); err == nil {
+		sources.Library = os.DirFS("library")
+	}
+	return sources
+}
+
+func compare(t *testing.T, file string, archive *txtar.Archive, got string) {
+	t.Helper()
+	last := &archive.Files[len(archive.Files)-1]
+	if last.Name != "want" {
+		t.Fatal("the last file must be want")
+	}
+	if *update {
+		last.Data = []byte(got)
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(last.Data), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,97 @@
+package rego
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// asked is a policy that is not off.
+type asked struct {
+	*policy
+	enforcement engine.Enforcement
+	deny, warn  ast.Var // that hold the answers
+	alone       ast.Body
+}
+
+func newAsked(p *policy, e engine.Enforcement, i int) *asked {
+	a := &asked{policy: p, enforcement: e, deny: ast.Var("deny" + strconv.Itoa(i)), warn: ast.Var("warn" + strconv.Itoa(i))}
+	a.appendTo(&a.alone)
+	return a
+}
+
+// appendTo adds the policy's questions to a query. An expression belongs to one
+// query, where it has its place.
+func (a *asked) appendTo(body *ast.Body) {
+	body.Append(ast.Equality.Expr(ast.NewTerm(ruleRef(a.Name, denyRule)), ast.NewTerm(a.deny)))
+	if a.warns {
+		body.Append(ast.Equality.Expr(ast.NewTerm(ruleRef(a.Name, warnRule)), ast.NewTerm(a.warn)))
+	}
+}
+
+// query asks several policies at once.
+type query struct {
+	body  ast.Body
+	asked []*asked
+}
+
+// errLate is given for a policy that had no answer in its time.
+var errLate = errors.New("it had no answer in time")
+
+// run evaluates a query. It ends soon after ctx does or the budget is spent,
+// unless that is zero.
+func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, budget time.Duration) (result topdown.QueryResult, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	if budget > 0 {
+		defer time.AfterFunc(budget, cancel.Cancel).Stop()
+	}
+	results := 0
+	err = topdown.NewQuery(body).
+		WithCompiler(j.program.compiler).
+		WithStore(j.store).
+		WithTransaction(j.txn).
+		WithBaseCache(j.base).
+		WithInput(input).
+		WithCancel(cancel).
+		WithStrictBuiltinErrors(true).
+		WithMetrics(metrics.NoOp()).
+		Iter(ctx, func(r topdown.QueryResult) error {
+			results++
+			result = r
+			return nil
+		})
+	switch {
+	case topdown.IsCancel(err):
+		return nil, errLate
+	case err != nil:
+		return nil, err
+	case results != 1:
+		return nil, fmt.Errorf("it gave %d answers instead of one", results)
+	}
+	return result, nil
+}
+
+// share returns what part of the time that is left until the deadline each of n
+// takers gets; 0 where there is no deadline.
+func share(ctx context.Context, n int) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0
+	}
+	return max(time.Until(deadline)/time.Duration(n), 1)
+}
