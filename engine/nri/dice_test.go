@@ -37,7 +37,7 @@ var (
 	texts     = []string{"", "1", "2", "x=y", "-", "long value", "\n", "0", "-1"}
 	places    = []string{"/a", "/a/", "/a/b", "//a", "a", "./a", "/a/../b", "/b", "-/a", "-/b", "-a", "", "-", "/", "/proc", "..", "-/a/"}
 	sources   = []string{"", "/", "/tmp", "/tmp/", "relative", "/etc/../tmp", "/nowhere/else", "tmpfs"}
-	options   = []string{"ro", "rw", "bind", "rbind", "rro", "rrw", "private", "rprivate", "rshared", "rslave", "shared", "RO", "ro,rw", "nosuid", "", "lowerdir=/a:/b", "size=1k"}
+	options   = []string{"ro", "rw", "bind", "rbind", "rro", "rrw", "private", "rprivate", "rshared", "rslave", "shared", "RO", "ro,rw", "nosuid", "", "lowerdir=/a:/b", "size=1k", "remount"}
 	kinds     = []string{"bind", "tmpfs", "overlay", "", "proc", "none"}
 	devices   = []string{"/dev/a", "/dev/b", "-/dev/a", "/dev/../dev/a", "dev/a", "", "-", "/dev/null"}
 	types     = []string{"c", "b", "u", "p", "", "a"}

@@ -111,7 +111,7 @@ func (b *binds) value(m *api.Mount) *engine.Mount {
 // runtimes take apart; what makes it harmless counts only where it stands alone.
 func (h host) mount(m *api.Mount) *engine.Mount {
 	v := &engine.Mount{Type: m.GetType(), Source: m.GetSource(), Options: m.GetOptions()}
-	recursiveAttr := ""
+	recursiveAttr, remount := "", false
 	for _, option := range m.GetOptions() {
 		single := !strings.Contains(option, ",")
 		for o := range strings.SplitSeq(option, ",") {
@@ -120,6 +120,8 @@ func (h host) mount(m *api.Mount) *engine.Mount {
 				v.Type = "bind"
 			case "rbind":
 				v.Type, v.Recursive = "bind", true
+			case "remount":
+				remount = true
 			case "ro":
 				v.ReadOnly = v.ReadOnly || single
 			case "rw":
@@ -150,6 +152,9 @@ func (h host) mount(m *api.Mount) *engine.Mount {
 	if v.Type == "bind" {
 		v.ResolvedSource = h.resolve(m.GetSource())
 		v.RecursiveReadOnly = v.RecursiveReadOnly || v.ReadOnly && !v.Recursive
+	}
+	if remount {
+		v.Type = "remount" // nothing is mounted: what lies there already gets new options
 	}
 	v.Layers = h.layers(m.GetOptions())
 	return v

@@ -103,10 +103,12 @@ type mountFacts struct {
 }
 
 func effectiveType(m rspec.Mount) string {
-	for _, o := range strings.Split(strings.Join(m.Options, ","), ",") {
-		if o == "bind" || o == "rbind" {
-			return "bind"
-		}
+	options := strings.Split(strings.Join(m.Options, ","), ",")
+	switch {
+	case slices.Contains(options, "remount"):
+		return "remount"
+	case slices.Contains(options, "bind"), slices.Contains(options, "rbind"):
+		return "bind"
 	}
 	return m.Type
 }
