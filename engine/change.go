@@ -135,7 +135,7 @@ type Change struct {
 // Mount is the value of a [MountPoint] change. What options say is read as the
 // OCI runtime does: in order, the last word wins.
 type Mount struct {
-	Type              string   `json:"type" doc:"effective type: bind whenever the options make it one, whatever the plugin called it"`
+	Type              string   `json:"type" doc:"effective type: bind or remount whenever the options make it one, whatever the plugin called it"`
 	Source            string   `json:"source" doc:"source, as written"`
 	ResolvedSource    string   `json:"resolvedSource" doc:"for a bind mount its source with symbolic links resolved under the host's root, else empty"`
 	Layers            []string `json:"layers" doc:"directories of the host that an overlay is made of, resolved"`
