@@ -1,0 +1,66 @@
+package nri
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/adaptation"
+	nrilog "github.com/containerd/nri/pkg/log"
+	"github.com/containerd/ttrpc"
+)
+
+// nriLogger takes NRI's log to github.com/containerd/log.
+type nriLogger struct{}
+
+// logToContainerd makes NRI log there. NRI has one logger for the whole process,
+// so that any other user of NRI in it is redirected as well.
+func logToContainerd() {
+	if _, done := nrilog.Get().(nriLogger); !done {
+		nrilog.Set(nriLogger{})
+	}
+}
+
+func (nriLogger) Debugf(ctx context.Context, format string, args ...any) {
+	log.G(ctx).Debugf("NRI: "+format, args...)
+}
+
+func (nriLogger) Infof(ctx context.Context, format string, args ...any) {
+	log.G(ctx).Infof("NRI: "+format, args...)
+}
+
+func (l nriLogger) Warnf(ctx context.Context, format string, args ...any) {
+	if parting(args) {
+		l.Infof(ctx, format, args...)
+		return
+	}
+	log.G(ctx).Warnf("NRI: "+format, args...)
+}
+
+// Errorf logs as an error only what is one: NRI also calls it for a plugin that
+// hangs up, and for a build without WebAssembly.
+func (l nriLogger) Errorf(ctx context.Context, format string, args ...any) {
+	if parting(args) {
+		l.Infof(ctx, format, args...)
+		return
+	}
+	log.G(ctx).Errorf("NRI: "+format, args...)
+}
+
+// parting says whether a message is about the end of a connection, or about
+// something that was left out on purpose.
+func parting(args []any) bool {
+	ordinary := []error{
+		ttrpc.ErrClosed, ttrpc.ErrServerClosed, net.ErrClosed, io.EOF, context.Canceled,
+		adaptation.ErrWasmDisabled, errStopped,
+	}
+	return slices.ContainsFunc(args, func(arg any) bool {
+		err, ok := arg.(error)
+		return ok && (strings.HasSuffix(err.Error(), "connection closed") ||
+			slices.ContainsFunc(ordinary, func(o error) bool { return errors.Is(err, o) }))
+	})
+}

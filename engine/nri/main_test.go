@@ -1,0 +1,78 @@
+package nri_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+)
+
+// The test binary is also the plugins that run as processes of their own: NRI
+// launches it under a plugin's name, and tests start it with a socket to dial.
+const dialVar = "NRI_GUARD_TEST_DIAL"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(api.PluginNameEnvVar); name != "" {
+		if err := runProcess(name, os.Getenv(dialVar)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	flag.Parse()
+	if !testing.Verbose() {
+		log.L.Logger.SetOutput(io.Discard)
+	}
+	os.Exit(m.Run())
+}
+
+// runProcess is the main function of plugin processes.
+func runProcess(name, socket string) error {
+	behaviour, ok := processes[name]
+	if !ok {
+		return fmt.Errorf("there is no plugin %q", name)
+	}
+	var options []stub.Option
+	if socket != "" {
+		options = append(options, stub.WithSocketPath(socket))
+	}
+	s, err := stub.New(behaviour, options...)
+	if err != nil {
+		return err
+	}
+	return s.Run(context.Background())
+}
+
+// processes are the plugins that can be run, by name.
+var processes = map[string]*testPlugin{
+	"annotator": {create: func(_ *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+		return annotation("by", "annotator"), nil, nil
+	}},
+	"configured": {configure: func(config, _, _ string) { os.Setenv("CONFIG", config) },
+		create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+			return annotation("config", os.Getenv("CONFIG")), nil, nil
+		}},
+	"hooker": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+		return &api.ContainerAdjustment{Hooks: &api.Hooks{CreateRuntime: []*api.Hook{{Path: "/bin/evil"}}}}, nil, nil
+	}},
+	"sleeper": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+		time.Sleep(time.Minute)
+		return annotation("by", "sleeper"), nil, nil
+	}},
+	"crasher": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+		os.Exit(3)
+		return nil, nil, nil
+	}},
+}
+
+// annotation is an adjustment that adds one.
+func annotation(key, value string) *api.ContainerAdjustment {
+	return &api.ContainerAdjustment{Annotations: map[string]string{key: value}}
+}
