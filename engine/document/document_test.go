@@ -58,8 +58,6 @@ func TestMarshalGolden(t *testing.T) {
 	}
 }
 
-func TestSchemaGolden(t *testing.T) { golden(t, "schema.json", Schema()) }
-
 // roundTrip reads what was written and writes it again.
 func roundTrip(t *testing.T, text []byte, o Options) *engine.Review {
 	t.Helper()

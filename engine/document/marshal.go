@@ -82,11 +82,11 @@ func (w *writer) object(s *Shape, v reflect.Value) error {
 		if f.computed != nil && !w.effective {
 			continue
 		}
-		fv, ok := f.Of(v)
-		if !ok {
+		fv, presence := f.Of(v)
+		if presence == Absent {
 			continue
 		}
-		if !f.Shape.Fits(fv) {
+		if f.boxed && !f.Shape.Fits(fv) {
 			return fmt.Errorf("%s is of type %s", f.Name, fv.Type())
 		}
 		w.next()
@@ -142,7 +142,8 @@ func (w *writer) list(s *Shape, v reflect.Value) error {
 	w.byte('[')
 	for i := range v.Len() {
 		w.next()
-		if err := w.value(s.Elem, s.Elem.Resolve(v.Index(i))); err != nil {
+		elem, _ := s.Elem.Resolve(v.Index(i))
+		if err := w.value(s.Elem, elem); err != nil {
 			return err
 		}
 	}
@@ -160,7 +161,8 @@ func (w *writer) mapping(s *Shape, v reflect.Value) error {
 	for i, key := range Keys(names) {
 		w.next()
 		w.key(key)
-		if err := w.value(s.Elem, s.Elem.Resolve(v.MapIndex(reflect.ValueOf(names[i])))); err != nil {
+		elem, _ := s.Elem.Resolve(v.MapIndex(reflect.ValueOf(names[i])))
+		if err := w.value(s.Elem, elem); err != nil {
 			return err
 		}
 	}

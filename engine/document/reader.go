@@ -95,7 +95,7 @@ func (in *reader) field(f *Field, v reflect.Value, at path) error {
 		return in.boxed(f.Shape, v, at)
 	case f.wrapped:
 		v.Set(reflect.New(v.Type().Elem()))
-		return in.value(f.Shape, v.Elem().FieldByName(wrappedField), at)
+		return in.value(f.Shape, v.Elem().Field(f.inner), at)
 	}
 	return in.value(f.Shape, settable(v), at)
 }

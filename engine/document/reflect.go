@@ -11,9 +11,6 @@ import (
 	"github.com/nri-guard/nri-guard/engine"
 )
 
-// wrappedField is the one field of NRI's Optional messages.
-const wrappedField = "Value"
-
 // shapeOf describes a Go type.
 func shapeOf(t reflect.Type) *Shape {
 	if t == reflect.TypeFor[[]*engine.Change]() {
@@ -95,12 +92,13 @@ func fieldOf(sf reflect.StructField) (Field, bool) {
 	}
 	t := sf.Type
 	if t.Kind() == reflect.Interface {
+		f.boxed = true
 		f.Shape = &Shape{Kind: Scalar, zero: reflect.ValueOf(int64(0))}
 		return f, true
 	}
 	if t.Kind() == reflect.Pointer && strings.HasPrefix(t.Elem().Name(), "Optional") {
-		inner, _ := t.Elem().FieldByName(wrappedField)
-		f.wrapped, t = true, inner.Type
+		inner, _ := t.Elem().FieldByName("Value") // all that an Optional message has
+		f.wrapped, f.inner, t = true, inner.Index[0], inner.Type
 	}
 	f.Shape = shapeOf(t)
 	f.Shape.Environ = f.Name == string(engine.Env) && f.Shape.Kind == List

@@ -57,8 +57,10 @@ type Field struct {
 	Optional bool
 	Shape    *Shape
 
-	index    int                               // of the Go struct's field
-	wrapped  bool                              // the value is in the field Value of a message
+	index    int  // of the Go struct's field
+	boxed    bool // the field is an interface
+	wrapped  bool // the value is in field inner of a message
+	inner    int
 	computed func(reflect.Value) reflect.Value // in place of index
 }
 
@@ -89,11 +91,21 @@ func (s *Shape) Field(name string) *Field {
 	return nil
 }
 
-// Of returns the value of the field in a struct, and false where it is absent from
-// the document. Pointers, interfaces and Optional messages are taken off; a nil
-// that cannot be absent becomes the zero value. The result's Go type is that of
-// the field's shape unless an interface holds something else.
-func (f *Field) Of(parent reflect.Value) (reflect.Value, bool) {
+// Presence says what there is of a field in a Go value.
+type Presence int
+
+// Absent has no place in the document. Zero has: it is a nil that shows as the
+// zero value of the shape. Anything else is Present.
+const (
+	Absent Presence = iota
+	Zero
+	Present
+)
+
+// Of returns the value of the field in a struct. Pointers, interfaces and Optional
+// messages are taken off. The result's Go type is that of the field's shape, unless
+// an interface holds something else; see [Shape.Fits].
+func (f *Field) Of(parent reflect.Value) (reflect.Value, Presence) {
 	var v reflect.Value
 	if f.computed != nil {
 		v = f.computed(parent)
@@ -101,30 +113,37 @@ func (f *Field) Of(parent reflect.Value) (reflect.Value, bool) {
 		v = parent.Field(f.index)
 	}
 	if f.Optional && v.IsNil() {
-		return v, false
+		return v, Absent
 	}
 	if f.wrapped {
-		return v.Elem().FieldByName(wrappedField), true
+		return v.Elem().Field(f.inner), Present
 	}
-	return f.Shape.Resolve(v), true
+	return f.Shape.Resolve(v)
 }
 
-// Resolve takes pointers and interfaces off a value of the shape's; nil becomes
+// Boxed says whether the Go field is an interface, so that it can hold what does
+// not fit.
+func (f *Field) Boxed() bool { return f.boxed }
+
+// Resolve takes pointers and interfaces off a value of the shape's; a nil becomes
 // the zero value.
-func (s *Shape) Resolve(v reflect.Value) reflect.Value {
+func (s *Shape) Resolve(v reflect.Value) (reflect.Value, Presence) {
 	for v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface {
 		if v.IsNil() {
-			return s.zero
+			return s.zero, Zero
 		}
 		v = v.Elem()
 	}
-	return v
+	return v, Present
 }
+
+// Zero returns the zero value of the shape's Go type.
+func (s *Shape) Zero() reflect.Value { return s.zero }
 
 // Fits says whether a resolved value is of a Go type that the shape describes.
 func (s *Shape) Fits(v reflect.Value) bool {
 	if s.Kind != Scalar {
-		return v.Type() == s.Type
+		return v.Kind() == s.Type.Kind() && v.Type() == s.Type
 	}
 	switch v.Kind() {
 	case reflect.Int64, reflect.Uint64, reflect.String, reflect.Bool:

@@ -23,6 +23,9 @@ func Valid(s string) string {
 // text, and all different, so that no entry hides another. From the second of a
 // name on "#2", "#3", ... is appended.
 func Keys(names []string) []string {
+	if ascending(names) {
+		return names
+	}
 	seen := make(map[string]struct{}, len(names))
 	for _, name := range names {
 		if utf8.ValidString(name) {
@@ -33,6 +36,17 @@ func Keys(names []string) []string {
 		return names
 	}
 	return distinct(names, seen)
+}
+
+// ascending says whether names are valid and each is greater than the one before,
+// as those of a border's review are.
+func ascending(names []string) bool {
+	for i, name := range names {
+		if i > 0 && names[i-1] >= name || !utf8.ValidString(name) {
+			return false
+		}
+	}
+	return true
 }
 
 // distinct leaves the first entry of every valid name as it is; taken holds these
