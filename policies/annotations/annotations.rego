@@ -14,8 +14,8 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.annotation
-	not c.granted
 	obeyed(c.key)
+	not c.granted
 	msg := sprintf("container runtimes act on annotation %s; %s", [c.key, lib.lift])
 }
 

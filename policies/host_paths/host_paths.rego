@@ -15,43 +15,52 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
 	some c in input.changes.mount
-	c.value.type == "bind"
-	not c.granted
+	strings.any_prefix_match(concat("", [c.value.resolvedSource, "/"]), places)
 	not c.value.hadSource
-	sensitive(c.value.resolvedSource)
+	not c.granted
+}
+
+deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
+	some c in input.changes.mount
+	c.value.resolvedSource in holders
+	not c.value.hadSource
+	not c.granted
 }
 
 deny contains {"change": c.id, "msg": message(c, layer)} if {
 	some c in input.changes.mount
 	some layer in c.value.layers
+	strings.any_prefix_match(concat("", [layer, "/"]), places)
 	not c.granted
-	sensitive(layer)
+}
+
+deny contains {"change": c.id, "msg": message(c, layer)} if {
+	some c in input.changes.mount
+	some layer in c.value.layers
+	layer in holders
+	not c.granted
 }
 
 # An overlay whose layers were not understood could be made of anything.
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
 	c.value.type == "overlay"
-	not c.granted
 	count(c.value.layers) == 0
-	msg := sprintf("the overlay at %s names no directory that it is made of", [c.key])
+	not c.granted
+	msg := sprintf("the overlay at %s names no directory that it is made of; %s", [c.key, lib.lift])
 }
-
-sensitive(path) if lib.near(path, dirs)
-
-# A path that is not absolute counts from the bundle, among the runtime's own files.
-sensitive(path) if not startswith(path, "/")
 
 message(c, path) := sprintf(
 	"%s of the host would be mounted at %s; %s %s; %s",
 	[path, c.key, lib.place(dir), why[dir], lib.lift],
 ) if {
-	dir := lib.nearest(path, dirs)
+	dir := lib.nearest(path, places)
 }
 
-else := sprintf("%q would be mounted at %s; it could be anywhere on the host", [path, c.key])
+# holders hold one of the places, or more. A source that cannot be told is shown as /.
+holders := {"/", "/opt", "/usr", "/usr/lib", "/usr/libexec", "/var", "/var/lib", "/var/log", "/var/snap"}
 
-dirs := object.keys(why)
+places := object.keys(why)
 
 # why holds every sensitive place and what makes it one: places of the system, of
 # container runtimes, of Kubernetes, of CNI.

@@ -2,64 +2,37 @@ package nri.lib_test
 
 import data.nri.lib
 
-dirs := {"/etc/", "/var/lib/kubelet/"}
+places := {"/etc/", "/var/lib/kubelet/"}
 
-test_dir if {
-	lib.dir("/") == "/"
-	lib.dir("/etc") == "/etc/"
-	lib.dir("/etc/") == "/etc/"
-	lib.place("/etc/") == "/etc"
-}
-
-test_inside[path] if {
+test_dir[path] if {
 	some path, want in {
-		"/etc": true,
-		"/etc/": true,
-		"/etc/passwd": true,
-		"/var/lib/kubelet/pki/kubelet.key": true,
-		"/etcetera": false,
-		"/et": false,
-		"/": false,
-		"/var/lib": false,
-		"/srv/etc": false,
-		"etc": false,
-		"": false,
+		"/": "/",
+		"/etc": "/etc/",
+		"/etc/": "/etc/",
+		"": "/",
 	}
-	inside(path) == want
+	lib.dir(path) == want
 }
 
-inside(path) if lib.inside(path, dirs)
-
-else := false
-
-near(path) if lib.near(path, dirs)
-
-else := false
-
-test_near[path] if {
-	some path, want in {
-		"/etc": true,
-		"/etc/passwd": true,
-		"/": true,
-		"/var": true,
-		"/var/lib": true,
-		"/var/lib/kubelet/": true,
-		"/etcetera": false,
-		"/va": false,
-		"/var/lib/kubelet2": false,
-		"/var/lib2": false,
-		"/srv/etc": false,
-	}
-	near(path) == want
-}
+test_place if lib.place("/etc/") == "/etc"
 
 test_nearest[path] if {
 	some path, want in {
+		"/etc": "/etc/",
 		"/etc/passwd": "/etc/",
 		"/var": "/var/lib/kubelet/",
 		"/": "/etc/",
 	}
-	lib.nearest(path, dirs) == want
+	lib.nearest(path, places) == want
 }
 
-test_nearest_of_nothing if not lib.nearest("/srv", dirs)
+test_nearest_of_nothing[path] if {
+	some path in ["/srv", "/etcetera", "/va", "etc"]
+	not lib.nearest(path, places)
+}
+
+test_parents if {
+	parents(places) == {"/", "/var", "/var/lib"}
+	parents({"/"}) == set()
+	parents(set()) == set()
+}

@@ -63,6 +63,15 @@ bind(source) := mount("/mnt", {"source": source, "resolvedSource": source})
 # of_type is a mount of another type.
 of_type(type) := mount("/mnt", {"type": type, "source": type, "resolvedSource": "", "options": [], "readOnly": false})
 
+# parents are the paths that hold one of the directories.
+parents(dirs) := {parent |
+	some dir in dirs
+	parts := split(trim_suffix(dir, "/"), "/")
+	some i, _ in parts
+	i > 0
+	parent := max(["/", concat("/", array.slice(parts, 0, i))])
+}
+
 plugin := {"name": "tester", "index": "10"}
 
 request := {

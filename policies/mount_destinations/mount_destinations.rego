@@ -13,36 +13,39 @@ package nri.policies.mount_destinations
 
 import data.nri.lib
 
-deny contains {"change": c.id, "msg": msg} if {
+deny contains {"change": c.id, "msg": message(c)} if {
 	some c in input.changes.mount
+	strings.any_prefix_match(concat("", [c.key, "/"]), guarded)
 	c.op != "remove"
 	not c.granted
-	sensitive(c.key)
-	msg := sprintf(
-		"a mount at %s would change what the container's programs are, or what they see of the kernel; %s",
-		[c.key, lib.lift],
-	)
+}
+
+deny contains {"change": c.id, "msg": message(c)} if {
+	some c in input.changes.mount
+	c.key in holders
+	c.op != "remove"
+	not c.granted
 }
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
 	c.op == "remove"
+	strings.any_prefix_match(concat("", [c.key, "/"]), kernel)
 	not c.granted
-	lib.inside(c.key, kernel)
 	msg := sprintf(
 		"the mount at %s would be taken away, which may uncover what the runtime hides of the kernel; %s",
 		[c.key, lib.lift],
 	)
 }
 
-sensitive(path) if lib.near(path, guarded)
+message(c) := sprintf(
+	"a mount at %s would change what the container's programs are, or what they see of the kernel; %s",
+	[c.key, lib.lift],
+)
 
-# Below it anything may be mounted, over it nothing.
-sensitive("/dev")
-
-# A mount in here tells NVIDIA's container toolkit to add devices (its option
-# accept-nvidia-visible-devices-as-volume-mounts).
-sensitive(path) if lib.inside(path, {"/run/nvidia-container-devices/", "/var/run/nvidia-container-devices/"})
+# holders hold one of the guarded places, or more; and /dev, below which anything
+# may be mounted.
+holders := {"/", "/dev", "/etc", "/root", "/usr", "/usr/local"}
 
 # kernel: file systems that show the kernel and control it.
 kernel := {"/proc/", "/sys/"}
@@ -89,4 +92,8 @@ guarded := {
 	"/usr/local/lib64/",
 	"/usr/local/sbin/",
 	"/usr/sbin/",
+	# A mount in here tells NVIDIA's container toolkit to add devices (its option
+	# accept-nvidia-visible-devices-as-volume-mounts).
+	"/run/nvidia-container-devices/",
+	"/var/run/nvidia-container-devices/",
 }

@@ -110,6 +110,12 @@ test_nothing_to_judge if {
 	mount_destinations.deny == set() with input as t.review([])
 }
 
+# The places that are orders to a hook lie in directories that are mounted often.
+test_holders_are_complete if {
+	code := {place | some place in mount_destinations.guarded; not contains(place, "nvidia")}
+	mount_destinations.holders == t.parents(code) | {"/dev"}
+}
+
 test_messages if {
 	{e.msg | some e in mount_destinations.deny} == {
 		concat("", [

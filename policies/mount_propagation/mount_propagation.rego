@@ -13,7 +13,7 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
-	c.value.propagation in {"shared", "rshared"}
+	c.value.propagation in {"rshared", "shared"}
 	not c.value.hadPropagation
 	not c.granted
 	msg := sprintf(

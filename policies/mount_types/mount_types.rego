@@ -14,8 +14,8 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
-	c.op != "remove"
 	not c.value.type in known
+	c.op != "remove"
 	not c.granted
 	msg := sprintf(
 		"a file system of type %q would be mounted at %s, only %s are let through; %s",

@@ -13,7 +13,7 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.scheduler
-	c.value.policy in {"SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE"}
+	c.value.policy in {"SCHED_DEADLINE", "SCHED_FIFO", "SCHED_RR"}
 	not c.granted
 	msg := sprintf("the container would be scheduled in real time, by %s; %s", [c.value.policy, lib.lift])
 }

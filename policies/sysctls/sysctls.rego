@@ -13,16 +13,16 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.sysctl
-	c.op != "remove"
 	not c.key in safe
+	c.op != "remove"
 	not c.granted
 	msg := sprintf("kernel parameter %s is not among those that are safe; %s", [c.key, lib.lift])
 }
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.sysctl
-	c.op != "remove"
 	c.key in safe
+	c.op != "remove"
 	not c.granted
 	some prefix, namespace in owner
 	startswith(c.key, prefix)

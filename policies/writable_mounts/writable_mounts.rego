@@ -14,8 +14,8 @@ import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
-	c.value.type == "bind"
 	not c.value.readOnly
+	c.value.type == "bind"
 	not c.value.hadWritable
 	not c.granted
 	msg := sprintf(
