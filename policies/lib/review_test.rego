@@ -110,6 +110,12 @@ request := {
 		},
 		"pid": 0,
 		"rlimits": [],
+		"createdAt": 0,
+		"startedAt": 0,
+		"finishedAt": 0,
+		"exitCode": 0,
+		"statusReason": "",
+		"statusMessage": "",
 		"CDIDevices": [],
 	},
 }
