@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"encoding/json"
 	"net/netip"
 	"strings"
 	"testing"
@@ -10,7 +11,6 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/nri-guard/nri-guard/engine/nri/docker"
@@ -186,7 +186,9 @@ func TestContainerReads(t *testing.T) {
 		{"nobody is root", func(c *container.InspectResponse) { c.Config.User = "" },
 			func(c *api.Container) any { return c.GetUser().GetUid() }, uint32(0)},
 		{"containerd's image store", func(c *container.InspectResponse) {
-			c.ImageManifestDescriptor = &ocispec.Descriptor{Digest: "sha256:m"}
+			if err := json.Unmarshal([]byte(`{"ImageManifestDescriptor": {"digest": "sha256:m"}}`), c); err != nil {
+				t.Fatal(err)
+			}
 		},
 			func(c *api.Container) any { return c.Image.Digest + "/" + c.Image.ConfigDigest }, "sha256:1234/"},
 		{"systemd's cgroups", func(c *container.InspectResponse) { c.HostConfig.CgroupParent = "web.slice" },

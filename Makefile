@@ -1,0 +1,8 @@
+# Short names for the steps of .ci/run.
+.PHONY: ci test race lint fuzz rego demo
+
+ci:
+	.ci/run
+
+test race lint fuzz rego demo:
+	.ci/run $@
