@@ -40,12 +40,14 @@ type Grant struct {
 	// rules they are rules in the cgroup's notation ("c 195:* rw"), one of which
 	// must cover the change. None means any.
 	Values []string
-	// Min and Max are the bounds of a number; for rlimits of soft and hard limit.
+	// Min and Max are the bounds of a number; for rlimits of soft and hard limit. A
+	// resource below zero is one without a limit: Max alone does not grant it.
 	Min, Max *float64
 
 	// Sources are directories or files of the host, one of which must be the
 	// resolved source of a bind mount, or lie above it; the same for every layer
-	// of an overlay.
+	// of an overlay, and for the source of a mount of another type that is a path,
+	// such as a disk's. The source of a tmpfs is only a name.
 	Sources []string
 	// ReadOnly, when set, is what the mount itself must be; see [Mount.ReadOnly].
 	ReadOnly *bool
@@ -57,8 +59,9 @@ type Grant struct {
 
 	// Path is the executable of a hook, or the file of a namespace.
 	Path string
-	// Args are a hook's arguments after the program's name, or the container's
-	// arguments, to the letter.
+	// Args are the arguments of a hook, or of the container's process, to the letter
+	// and with the program's name first. None means, for a hook, that there may be
+	// its program's name and nothing else.
 	Args []string
 	// Env is a hook's environment, to the letter.
 	Env []string
@@ -162,6 +165,11 @@ func (g *Grant) checkField(spec FieldSpec) error {
 		needs("keys", len(g.Keys) > 0, Annotation, CDI, DeviceNode, Env, Eviction, OCIHook,
 			Namespaces, NetDevice, Resource, POSIXRlimit, Sysctl, Unknown),
 	}
+	for _, t := range g.Types {
+		if (t == "bind" || t == "overlay") && len(g.Sources) == 0 {
+			errs = append(errs, fmt.Errorf("a grant for mounts of type %s needs sources", t))
+		}
+	}
 	for _, v := range g.Values {
 		if g.Field == DeviceCgroup {
 			_, err := parseDeviceRule(v)
@@ -234,7 +242,7 @@ func (g *Grant) matchesValue(c *Change) bool {
 	case *Mount:
 		return g.matchesMount(c.Key, v)
 	case *Hook:
-		return v.Path == g.Path && slices.Equal(v.Env, g.Env) && slices.Equal(afterProgram(v), g.Args)
+		return v.Path == g.Path && slices.Equal(v.Env, g.Env) && g.matchesArgs(v)
 	case *Device:
 		hostPaths := g.HostPaths
 		if len(hostPaths) == 0 {
@@ -253,7 +261,8 @@ func (g *Grant) matchesValue(c *Change) bool {
 	case []string:
 		return slices.Equal(v, g.Args)
 	case int64:
-		return g.inBounds(float64(v)) && g.matchesText(strconv.FormatInt(v, 10))
+		return g.inBounds(float64(v)) && g.matchesText(strconv.FormatInt(v, 10)) &&
+			(c.Field != Resource || v >= 0 || g.Max == nil || g.Min != nil)
 	case uint64:
 		return g.inBounds(float64(v)) && g.matchesText(strconv.FormatUint(v, 10))
 	case bool:
@@ -278,13 +287,13 @@ func (g *Grant) matchesValue(c *Change) bool {
 	return false
 }
 
-// afterProgram returns the arguments without the program's own name, which adds
-// nothing to the path when it repeats it.
-func afterProgram(h *Hook) []string {
-	if len(h.Args) > 0 && (h.Args[0] == h.Path || h.Args[0] == path.Base(h.Path)) {
-		return h.Args[1:]
+// matchesArgs compares all arguments: a hook that is called by another name, or
+// with its arguments moved up by one, may do something else.
+func (g *Grant) matchesArgs(h *Hook) bool {
+	if len(g.Args) > 0 || len(h.Args) == 0 {
+		return slices.Equal(h.Args, g.Args)
 	}
-	return h.Args
+	return len(h.Args) == 1 && (h.Args[0] == h.Path || h.Args[0] == path.Base(h.Path))
 }
 
 func (g *Grant) matchesMount(destination string, m *Mount) bool {
@@ -302,8 +311,11 @@ func (g *Grant) matchesMount(destination string, m *Mount) bool {
 		return false
 	}
 	host := slices.Clone(m.Layers)
-	if m.Type == "bind" {
+	switch {
+	case m.Type == "bind":
 		host = append(host, m.ResolvedSource)
+	case m.Type != "tmpfs" && path.IsAbs(m.Source):
+		host = append(host, path.Clean(m.Source))
 	}
 	for _, p := range host {
 		if !under(g.Sources, p) {
