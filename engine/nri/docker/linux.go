@@ -2,8 +2,9 @@ package docker
 
 import (
 	"encoding/json"
-	"errors"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,7 +28,7 @@ func linuxOf(c *container.InspectResponse) (*api.LinuxContainer, error) {
 		Sysctl:      sysctlsOf(host.Sysctls),
 	}
 	linux.SeccompProfile, linux.SeccompPolicy = seccompOf(host)
-	return linux, errors.Join(err)
+	return linux, err
 }
 
 func sysctlsOf(m map[string]string) map[string]string {
@@ -35,8 +36,8 @@ func sysctlsOf(m map[string]string) map[string]string {
 		return nil
 	}
 	shown := make(map[string]string, len(m))
-	for k, v := range m {
-		shown[sysctlName(k)] = v
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		shown[sysctlName(k)] = m[k]
 	}
 	return shown
 }
@@ -63,15 +64,18 @@ func isSlice(parent string) bool {
 // namespace, or one for cgroups where the mode is not given, depends on the daemon.
 func namespacesOf(c *container.InspectResponse) []*api.LinuxNamespace {
 	config, host := settings(c)
-	n := namespaces{pid: 0}
+	n := namespaces{}
 	if c.State != nil {
 		n.pid = c.State.Pid
 	}
+	if c.NetworkSettings != nil {
+		n.network = c.NetworkSettings.SandboxKey
+	}
 	n.add("mount", "mnt", "")
-	if network := string(host.NetworkMode); config.NetworkDisabled {
+	if config.NetworkDisabled {
 		n.add("network", "net", "")
-	} else if n.add("network", "net", network); c.NetworkSettings != nil && c.NetworkSettings.SandboxKey != "" && !host.NetworkMode.IsHost() {
-		n.list[len(n.list)-1].Path = c.NetworkSettings.SandboxKey
+	} else {
+		n.add("network", "net", string(host.NetworkMode))
 	}
 	n.add("uts", "uts", string(host.UTSMode))
 	n.add("pid", "pid", string(host.PidMode))
@@ -83,22 +87,24 @@ func namespacesOf(c *container.InspectResponse) []*api.LinuxNamespace {
 }
 
 type namespaces struct {
-	pid  int
-	list []*api.LinuxNamespace
+	pid     int    // of the container, 0 when it does not run
+	network string // path of the network namespace, "" when there is none yet
+	list    []*api.LinuxNamespace
 }
 
 // add reads a mode of Docker's. The path of another container's namespace is known
-// once the container runs; before that the mode stands in its place.
+// once this one runs; before that the mode stands in its place.
 func (n *namespaces) add(kind, file, mode string) {
-	var name string
+	name := ""
 	switch {
 	case mode == "host":
 		return
+	case kind == "network" && n.network != "":
+		name = n.network
+	case strings.HasPrefix(mode, "container:") && n.pid > 0:
+		name = "/proc/" + strconv.Itoa(n.pid) + "/ns/" + file
 	case strings.HasPrefix(mode, "container:"):
 		name = mode
-		if n.pid > 0 {
-			name = "/proc/" + strconv.Itoa(n.pid) + "/ns/" + file
-		}
 	}
 	n.list = append(n.list, &api.LinuxNamespace{Type: kind, Path: name})
 }
