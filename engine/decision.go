@@ -27,6 +27,10 @@ func (e Enforcement) String() string {
 	return enforcements[e]
 }
 
+// denies says whether an objection or a failure denies. What is no enforcement at
+// all denies too.
+func (e Enforcement) denies() bool { return e != Audit && e != Off }
+
 // MarshalText implements [encoding.TextMarshaler].
 func (e Enforcement) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
@@ -133,12 +137,12 @@ func (d *Decision) Err(op Operation) error {
 func (d *Decision) Reasons() []string {
 	var lines []string
 	for _, f := range d.Failures {
-		if f.Enforcement < Audit {
+		if f.Enforcement.denies() {
 			lines = append(lines, f.String())
 		}
 	}
 	for _, v := range d.Violations {
-		if v.Enforcement < Audit {
+		if v.Enforcement.denies() {
 			lines = append(lines, v.String())
 		}
 	}

@@ -135,20 +135,26 @@ func newMask(unmask []string, r *Review) mask {
 			m.values = append(m.values, value)
 		}
 	}
+	entries := func(env []string) {
+		for _, e := range env {
+			name, value, _ := strings.Cut(e, "=")
+			add(name, value)
+		}
+	}
 	for _, c := range r.Changes {
-		if c.Field != Env {
-			continue
+		if c == nil {
+			continue // a panic has to be described too
 		}
 		for _, v := range []any{c.Value, c.Old} {
-			if s, ok := v.(string); ok {
+			if s, ok := v.(string); ok && c.Field == Env {
 				add(c.Key, s)
+			}
+			if h, ok := v.(*Hook); ok && h != nil {
+				entries(h.Env)
 			}
 		}
 	}
-	for _, e := range r.Container.GetEnv() {
-		name, value, _ := strings.Cut(e, "=")
-		add(name, value)
-	}
+	entries(r.Container.GetEnv())
 	// Longest first: a value may be part of another.
 	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
 	return m

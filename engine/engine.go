@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -105,15 +104,16 @@ func (e *Engine) Decide(ctx context.Context, r *Review) *Decision {
 func (rules *Rules) decide(ctx context.Context, r *Review, d *Decision) {
 	defer func() {
 		if p := recover(); p != nil {
-			d.fail(fmt.Sprintf("panic: %v\n%s", p, debug.Stack()))
+			d.fail(panicked(rules.Unmask, r, p))
 		}
+		slices.SortStableFunc(d.Failures, compareFailures)
 	}()
 	if r == nil {
 		d.fail("there is nothing to review")
 		return
 	}
-	for _, m := range r.Malformed {
-		d.Failures = append(d.Failures, Failure{Message: "malformed request: " + m})
+	if len(r.Malformed) > 0 {
+		d.malformed("malformed request: ", r.Malformed, newMask(rules.Unmask, r))
 	}
 	if rules.Policies == nil {
 		d.fail("no policies are loaded")
@@ -148,20 +148,18 @@ func (rules *Rules) judge(ctx context.Context, r *Review, d *Decision) Verdict {
 	mask := newMask(rules.Unmask, r)
 	v.Violations = rules.complete(r, v.Violations, mask, &v)
 	v.Warnings = rules.complete(r, v.Warnings, mask, &v)
+	for i := range v.Failures {
+		v.Failures[i].Message = mask.text(v.Failures[i].Message)
+	}
 	v.Failures = slices.DeleteFunc(v.Failures, func(f Failure) bool {
 		return rules.exempt(d, r, f.Policy, "", f.Message)
 	})
 	v.Violations = slices.DeleteFunc(v.Violations, func(x Violation) bool {
 		return rules.exempt(d, r, x.Policy, x.Change, x.Message)
 	})
-	for i := range v.Failures {
-		v.Failures[i].Message = mask.text(v.Failures[i].Message)
-	}
 	slices.SortFunc(v.Violations, compareViolations)
 	slices.SortFunc(v.Warnings, compareViolations)
-	slices.SortFunc(v.Failures, func(a, b Failure) int {
-		return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Message, b.Message))
-	})
+	slices.SortFunc(v.Failures, compareFailures)
 	return v
 }
 
@@ -192,13 +190,13 @@ func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdi
 // changes have to be taken out.
 func (d *Decision) weigh(r *Review) (denied bool, strip []string) {
 	for _, f := range d.Failures {
-		denied = denied || f.Enforcement < Audit
+		denied = denied || f.Enforcement.denies()
 	}
 	for _, v := range d.Violations {
 		switch {
 		case v.Enforcement == Strip && v.Change != "" && r.Strip != nil:
 			strip = append(strip, v.Change)
-		case v.Enforcement < Audit:
+		case v.Enforcement.denies():
 			denied = true
 		}
 	}
@@ -218,19 +216,17 @@ func (rules *Rules) strip(ctx context.Context, r *Review, ids []string, d *Decis
 		d.fail("the changes objected to could not be taken out: " + err.Error())
 		return
 	}
-	for _, m := range rest.Malformed {
-		d.fail("malformed request after stripping: " + m)
-	}
+	d.malformed("malformed request after stripping: ", rest.Malformed, newMask(rules.Unmask, r))
 	rules.mark(rest)
 	again := rules.judge(ctx, rest, d)
 	for _, f := range again.Failures {
-		if f.Enforcement < Audit {
+		if f.Enforcement.denies() {
 			d.Failures = append(d.Failures, f)
 		}
 	}
 	objected := false
 	for _, v := range again.Violations {
-		if v.Enforcement < Audit {
+		if v.Enforcement.denies() {
 			v.Message += " (after stripping)"
 			d.Violations = append(d.Violations, v)
 			objected = true
@@ -239,7 +235,7 @@ func (rules *Rules) strip(ctx context.Context, r *Review, ids []string, d *Decis
 	if ctx.Err() != nil {
 		d.fail(late(ctx))
 	}
-	if objected || slices.ContainsFunc(d.Failures, func(f Failure) bool { return f.Enforcement < Audit }) {
+	if objected || slices.ContainsFunc(d.Failures, func(f Failure) bool { return f.Enforcement.denies() }) {
 		slices.SortFunc(d.Violations, compareViolations)
 		return
 	}
@@ -289,8 +285,19 @@ func (d *Decision) fail(message string) {
 	d.Allowed, d.Approved, d.Stripped = false, nil, nil
 }
 
+// malformed fails for each reason why no runtime could carry out what was asked.
+func (d *Decision) malformed(prefix string, reasons []string, mask mask) {
+	for _, m := range reasons {
+		d.fail(prefix + mask.text(m))
+	}
+}
+
 func late(ctx context.Context) string {
 	return "the decision was not made in time: " + context.Cause(ctx).Error()
+}
+
+func compareFailures(a, b Failure) int {
+	return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Message, b.Message))
 }
 
 func compareViolations(a, b Violation) int {

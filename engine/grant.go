@@ -188,7 +188,8 @@ func (rules *Rules) mark(r *Review) {
 	for _, c := range r.Changes {
 		if c.Field == DeviceCgroup && c.ImpliedBy != "" && !c.Granted {
 			c.Granted = slices.ContainsFunc(r.Changes, func(d *Change) bool {
-				return d.Field == DeviceNode && d.Granted && d.Key == c.ImpliedBy && coversDevice(c, d)
+				return d.Field == DeviceNode && d.Granted && d.Key == c.ImpliedBy &&
+					d.Container == c.Container && coversDevice(c, d)
 			})
 		}
 	}
@@ -225,7 +226,20 @@ func (g *Grant) matches(p Plugin, c *Change) bool {
 		inNamespaces(g.Namespaces, c) &&
 		g.matchesOp(c.Op) &&
 		(len(g.Keys) == 0 || matchAny(g.Keys, c.Key)) &&
-		(c.Op == Remove || g.matchesValue(c))
+		g.matchesWhat(c)
+}
+
+// matchesWhat compares what will be there. Of a removal, keys say what goes; a
+// mount is also known by the source that it had.
+func (g *Grant) matchesWhat(c *Change) bool {
+	if c.Op != Remove {
+		return g.matchesValue(c)
+	}
+	if len(g.Sources) == 0 {
+		return true
+	}
+	old, ok := c.Old.(*Mount)
+	return ok && g.matchesMount(c.Key, old)
 }
 
 func (g *Grant) matchesOp(op Op) bool {
@@ -398,13 +412,25 @@ func (rules *Rules) exempt(d *Decision, r *Review, policy, change, message strin
 		if e.Policy != policy || !e.reaches(r, change) {
 			continue
 		}
-		d.Exempted = append(d.Exempted, Exempted{Policy: policy, Namespace: r.Pod.GetNamespace(), Message: message})
+		lifted := Exempted{Policy: policy, Namespace: r.namespace(change), Message: message}
+		if slices.Contains(d.Exempted, lifted) {
+			return true // said again of what remained after stripping
+		}
+		d.Exempted = append(d.Exempted, lifted)
 		slices.SortFunc(d.Exempted, func(a, b Exempted) int {
 			return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Message, b.Message))
 		})
 		return true
 	}
 	return false
+}
+
+// namespace is that of the pod that a change is about, or of the review's.
+func (r *Review) namespace(change string) string {
+	if c := r.Change(change); c != nil {
+		return c.Pod.GetNamespace()
+	}
+	return r.Pod.GetNamespace()
 }
 
 func (e *Exemption) reaches(r *Review, change string) bool {
