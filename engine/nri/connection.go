@@ -6,6 +6,7 @@ import (
 	"path"
 
 	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/ttrpc"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -20,7 +21,15 @@ type connection struct {
 	registered bool
 	// plugin is zero until the plugin has been synchronised.
 	plugin engine.Plugin
+	// named is closed when plugin is set.
+	named chan struct{}
 }
+
+// syncPatience is how long a request of a plugin waits for NRI to take note that
+// the plugin has been synchronised, which is a moment after the plugin has
+// answered. One that asks from within its synchronisation waits in vain, and may
+// then still answer in time.
+const syncPatience = api.DefaultPluginRequestTimeout / 2
 
 // options have NRI tell the roster what it needs to know.
 func (r *roster) options() []adaptation.Option {
@@ -39,7 +48,7 @@ func perServer[O ~func(C) error, C any](option func() O) func(C) error {
 
 // join is called by NRI when it begins to set up a connection.
 func (r *roster) join(client *ttrpc.Client) {
-	c := &connection{roster: r, client: client}
+	c := &connection{roster: r, client: client, named: make(chan struct{})}
 	ttrpc.WithUnaryClientInterceptor(c.call)(client)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,7 +92,7 @@ func (c *connection) serve(ctx context.Context, read ttrpc.Unmarshaler, info *tt
 		}
 		return next(ctx, read)
 	}
-	p, err := c.synchronized()
+	p, err := c.synchronized(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +113,25 @@ func (c *connection) register() error {
 	return nil
 }
 
-func (c *connection) synchronized() (engine.Plugin, error) {
+// name is called with the roster's lock held, each time that a part of what exists
+// has reached the plugin.
+func (c *connection) name(p engine.Plugin) {
+	if c.plugin == (engine.Plugin{}) {
+		close(c.named)
+	}
+	c.plugin = p
+}
+
+// synchronized returns the plugin, once it has been synchronised.
+func (c *connection) synchronized(ctx context.Context) (engine.Plugin, error) {
+	wait, cancel := context.WithTimeout(ctx, syncPatience)
+	defer cancel()
+	select {
+	case <-c.named:
+	case <-wait.Done():
+		return engine.Plugin{}, errors.New("the plugin has not been synchronised yet")
+	}
 	c.roster.mu.Lock()
 	defer c.roster.mu.Unlock()
-	if c.plugin == (engine.Plugin{}) {
-		return c.plugin, errors.New("the plugin has not been synchronised yet")
-	}
 	return c.plugin, nil
 }

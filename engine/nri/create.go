@@ -68,11 +68,13 @@ func (n *Integration) BlockSync(ctx context.Context) (release func(), err error)
 // release must be called after an error as well.
 func (n *Integration) RemoveContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) (release func(), err error) {
 	in, release, err := n.hold(ctx)
-	if in == nil || errors.Is(err, ErrShutdown) {
+	switch {
+	case errors.Is(err, ErrShutdown):
 		return release, nil
-	}
-	if err != nil {
+	case err != nil:
 		return release, err
+	case in == nil:
+		return release, nil
 	}
 	in.seen.remove(container)
 	return release, in.relay(ctx, "RemoveContainer", func() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
-	"github.com/sirupsen/logrus"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri"
@@ -24,7 +24,7 @@ import (
 // testDaemon is a container runtime, as far as NRI can tell.
 type testDaemon struct {
 	nri    *nri.Integration
-	log    *logBook
+	log    *testLog
 	ctx    context.Context
 	engine *engine.Engine
 
@@ -78,7 +78,7 @@ func newTestDaemon(t *testing.T, r engine.Rules) (*testDaemon, nri.Config) {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	d := &testDaemon{containers: map[string]*api.Container{}, engine: engine.New(r)}
-	d.log, d.ctx = newLogBook(t)
+	d.log, d.ctx = newTestLog(t)
 	return d, nri.Config{
 		Enable: true, Name: "testd", Version: "1.2.3",
 		PluginPath: filepath.Join(dir, "plugins"), PluginConfigPath: filepath.Join(dir, "conf"),
@@ -197,53 +197,62 @@ func shares(id string, n uint64) *api.ContainerUpdate {
 	return u
 }
 
-// logBook collects what is logged through a context, and what the process logs.
+// logBook keeps what the process logs. NRI logs partly on goroutines of its own,
+// without the context of a test.
 type logBook struct {
-	mu      sync.Mutex
-	entries []*logrus.Entry
+	mu    sync.Mutex
+	lines []string
+	also  io.Writer
 }
 
-// newLogBook returns a context that logs into the book. What NRI logs on
-// goroutines of its own goes to the standard logger, which all tests share.
-func newLogBook(t *testing.T) (*logBook, context.Context) {
-	book := &logBook{}
-	logger := logrus.New()
-	logger.SetOutput(testWriter{t})
-	logger.SetLevel(logrus.DebugLevel)
-	logger.AddHook(book)
-	return book, log.WithLogger(t.Context(), logrus.NewEntry(logger))
-}
-
-type testWriter struct{ t *testing.T }
-
-func (w testWriter) Write(p []byte) (int, error) {
-	if w.t.Context().Err() == nil {
-		w.t.Log(strings.TrimSpace(string(p)))
-	}
-	return len(p), nil
-}
-
-func (*logBook) Levels() []logrus.Level { return logrus.AllLevels }
-
-func (b *logBook) Fire(e *logrus.Entry) error {
+func (b *logBook) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.entries = append(b.entries, e)
-	return nil
+	b.lines = append(b.lines, string(p))
+	return b.also.Write(p)
 }
 
-// lines returns the messages of at least a level's severity.
-func (b *logBook) lines(level logrus.Level) []string {
+// testLog is the part of the book that a test is responsible for.
+type testLog struct {
+	book *logBook
+	from int
+	mark string
+}
+
+// newTestLog returns a context that logs into the book.
+func newTestLog(t *testing.T) (*testLog, context.Context) {
+	book, ok := log.L.Logger.Out.(*logBook)
+	if !ok {
+		t.Fatal("the log is not kept")
+	}
+	name := "[" + t.Name() + "]" // always put in quotes by the logger
+	l := &testLog{book: book, from: len(book.find(0)), mark: fmt.Sprintf("test=%q", name)}
+	return l, log.WithLogger(t.Context(), log.L.WithField("test", name))
+}
+
+// find returns the lines from an index on that contain all the words.
+func (b *logBook) find(from int, words ...string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var list []string
-	for _, e := range b.entries {
-		if e.Level <= level {
-			text, _ := e.String()
-			list = append(list, text)
+	for _, line := range b.lines[from:] {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			list = append(list, line)
 		}
 	}
 	return list
+}
+
+// warnings of the test's own, and errors.
+func (l *testLog) warnings() []string {
+	return append(l.book.find(l.from, "level=warning", l.mark), l.errors()...)
+}
+
+func (l *testLog) errors() []string { return l.book.find(l.from, "level=error", l.mark) }
+
+// everybody leaves nobody out: for tests that do not run beside others.
+func (l *testLog) everybody() *testLog {
+	return &testLog{book: l.book, from: l.from}
 }
 
 // eventually waits for something that happens on another goroutine.

@@ -33,22 +33,25 @@ func (nriLogger) Infof(ctx context.Context, format string, args ...any) {
 	log.G(ctx).Infof("NRI: "+format, args...)
 }
 
-func (l nriLogger) Warnf(ctx context.Context, format string, args ...any) {
-	if parting(args) {
-		l.Infof(ctx, format, args...)
-		return
-	}
-	log.G(ctx).Warnf("NRI: "+format, args...)
+func (nriLogger) Warnf(ctx context.Context, format string, args ...any) {
+	logNRI(ctx, log.WarnLevel, format, args)
 }
 
-// Errorf logs as an error only what is one: NRI also calls it for a plugin that
-// hangs up, and for a build without WebAssembly.
-func (l nriLogger) Errorf(ctx context.Context, format string, args ...any) {
+func (nriLogger) Errorf(ctx context.Context, format string, args ...any) {
+	logNRI(ctx, log.ErrorLevel, format, args)
+}
+
+// logNRI logs as an error only what is one. NRI calls plugins that hang up so,
+// and a build without WebAssembly. Where the plugin was in the middle of a request
+// that is worth a warning: the container does without it.
+func logNRI(ctx context.Context, level log.Level, format string, args []any) {
 	if parting(args) {
-		l.Infof(ctx, format, args...)
-		return
+		level = log.InfoLevel
+		if strings.Contains(format, "failed to handle") {
+			level = log.WarnLevel
+		}
 	}
-	log.G(ctx).Errorf("NRI: "+format, args...)
+	log.G(ctx).Logf(level, "NRI: "+format, args...)
 }
 
 // parting says whether a message is about the end of a connection, or about

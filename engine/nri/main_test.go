@@ -27,9 +27,11 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if !testing.Verbose() {
-		log.L.Logger.SetOutput(io.Discard)
+	book := &logBook{also: io.Discard}
+	if testing.Verbose() {
+		book.also = os.Stderr
 	}
+	log.L.Logger.SetOutput(book)
 	os.Exit(m.Run())
 }
 
@@ -61,6 +63,10 @@ var processes = map[string]*testPlugin{
 		}},
 	"hooker": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 		return &api.ContainerAdjustment{Hooks: &api.Hooks{CreateRuntime: []*api.Hook{{Path: "/bin/evil"}}}}, nil, nil
+	}},
+	"leaver": {synchronize: func([]*api.PodSandbox, []*api.Container) ([]*api.ContainerUpdate, error) {
+		time.AfterFunc(50*time.Millisecond, func() { os.Exit(0) })
+		return nil, nil
 	}},
 	"sleeper": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 		time.Sleep(time.Minute)

@@ -50,14 +50,19 @@ func (n *Integration) PrepareReload(ctx context.Context, cfg Config) (*Reload, e
 // of the very moment go to the old run's plugins.
 //
 // Plugins in the plugin directory run twice for that moment, so that an error,
-// such as one of Config.Sync, leaves the old run as it is. Where nothing changed
-// plugins stay connected. Commit must not be called with a lock held that a
-// creation needs for its release, or Config.Sync; it gives up when ctx ends.
+// such as one of Config.Sync, leaves the old run as it is; another try takes
+// another PrepareReload. Where nothing changed plugins stay connected. Commit must
+// not be called with a lock held that a creation needs for its release, or
+// Config.Sync; it gives up when ctx ends.
 func (r *Reload) Commit(ctx context.Context) error {
 	if r.next == nil {
 		return nil
 	}
+	if r.next.stopped() {
+		return errors.New("this reload of NRI is over; prepare another")
+	}
 	if err := r.n.gate.shut(ctx); err != nil {
+		r.Abort()
 		return fmt.Errorf("NRI stays as it is: containers are still being created or removed: %w", err)
 	}
 	defer r.n.gate.open()

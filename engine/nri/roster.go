@@ -107,7 +107,7 @@ func (r *roster) RecordPluginInvocation(name, operation string, err error) {
 	p := parsePlugin(name)
 	switch {
 	case c != nil:
-		c.plugin = p
+		c.name(p)
 	case p.Name == guardName && p.Index == guardIndex:
 	case !slices.Contains(r.resident, p):
 		r.resident = append(r.resident, p)
