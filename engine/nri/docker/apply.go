@@ -128,7 +128,8 @@ func (x *change) annotations(m map[string]string) {
 	x.host.Annotations = edited(x.host.Annotations, m, func(k string) string { return k })
 }
 
-// sysctl matches names in any spelling and leaves them with dots.
+// sysctl sets names in any spelling and leaves them with dots. What is removed must be
+// spelt as it is shown: otherwise nobody was told of a removal.
 func (x *change) sysctl(m map[string]string) {
 	set := map[string]int{}
 	for k := range m {
@@ -142,6 +143,8 @@ func (x *change) sysctl(m map[string]string) {
 		switch {
 		case !isSysctl(name):
 			x.refuse("linux.sysctl[%s]: no name of a kernel parameter", raw)
+		case marked && raw != name:
+			x.refuse("linux.sysctl[-%s]: the name must read %s", raw, name)
 		case set[name] > 1:
 			x.refuse("linux.sysctl[%s]: given in two spellings", name)
 		case marked && set[name] == 0 && slices.Contains(ownSysctls, name):

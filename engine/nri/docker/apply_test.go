@@ -297,9 +297,10 @@ func TestApplyRefuses(t *testing.T) {
 			"mounts: an entry is empty", "mounts[]: the target is no plain absolute path below the root directory",
 			"rlimits: an entry is empty", "rlimits[]: no limit of Linux"}},
 		{"names", plain, &adjustment{Annotations: map[string]string{"": "x", "-": ""}, CDIDevices: []*api.CDIDevice{{Name: "-v/c=1"}, {Name: "v/c"}},
-			Linux: &api.LinuxContainerAdjustment{Sysctl: map[string]string{"": "1", "a..b": "1", "a.b": "1", "a/b": "2", "-kernel.domainname": ""}}}, []string{
+			Linux: &api.LinuxContainerAdjustment{Sysctl: map[string]string{"": "1", "a..b": "1", "a.b": "1", "a/b": "2", "-kernel.domainname": "", "-net/x": ""}}}, []string{
 			"CDIDevices[-v/c=1]: no name of the form VENDOR/CLASS=NAME", "CDIDevices[v/c]: no name of the form VENDOR/CLASS=NAME",
-			"annotations: an annotation has no name", "linux.sysctl[]: no name of a kernel parameter", "linux.sysctl[a..b]: no name of a kernel parameter",
+			"annotations: an annotation has no name", "linux.sysctl[-net/x]: the name must read net.x",
+			"linux.sysctl[]: no name of a kernel parameter", "linux.sysctl[a..b]: no name of a kernel parameter",
 			"linux.sysctl[a.b]: given in two spellings", "linux.sysctl[kernel.domainname]: Docker sets it by itself"}},
 		{"limits", plain, &adjustment{Rlimits: []*api.POSIXRlimit{{Type: "RLIMIT_nofile"}, {Type: "NOFILE"}, {Type: "RLIMIT_CORE", Soft: 2, Hard: 1},
 			{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}, {Type: "RLIMIT_RLIMIT_AS"}}}, []string{
