@@ -1,0 +1,52 @@
+package tests
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/stub"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// asPlugin makes this program an NRI plugin instead of a test: its value is the
+// plugin's name, index, socket and answer.
+const asPlugin = "NRI_GUARD_TEST_PLUGIN"
+
+func TestMain(m *testing.M) {
+	if spec := os.Getenv(asPlugin); spec != "" {
+		if err := runPlugin(spec); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// plugin answers every creation with the same adjustment.
+type plugin struct {
+	Name, Index, Socket string
+	Adjust              json.RawMessage // ContainerAdjustment as protobuf JSON
+}
+
+func runPlugin(spec string) error {
+	var p plugin
+	if err := json.Unmarshal([]byte(spec), &p); err != nil {
+		return err
+	}
+	s, err := stub.New(&p, stub.WithPluginName(p.Name), stub.WithPluginIdx(p.Index), stub.WithSocketPath(p.Socket))
+	if err != nil {
+		return err
+	}
+	return s.Run(context.Background())
+}
+
+// CreateContainer is what NRI's stub looks for.
+func (p *plugin) CreateContainer(context.Context, *api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	adjust := &api.ContainerAdjustment{}
+	return adjust, nil, protojson.Unmarshal(p.Adjust, adjust)
+}
