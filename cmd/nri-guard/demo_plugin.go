@@ -20,20 +20,34 @@ type demoPlugin struct {
 	// story says what the plugin is for.
 	story string
 	want  outcome
+	// spec is how the OCI spec should come to differ.
+	spec []string
 	// adjust makes the adjustment that the plugin asks for.
 	adjust func(*api.ContainerAdjustment)
 }
 
 // demoPlugins are the plugins in the order of their indices.
 func demoPlugins() []demoPlugin {
-	return []demoPlugin{
-		{name: "tuner", index: "10", want: allowed,
-			story: "tunes a service for latency", adjust: adjustTuner},
-		{name: "cache", index: "20", want: stripped,
-			story: "shares a build cache between containers", adjust: adjustCache},
-		{name: "helper", index: "30", want: denied,
-			story: "lets a CI job start containers of its own", adjust: adjustHelper},
-	}
+	return []demoPlugin{{
+		name: "tuner", index: "10", story: "tunes a service for latency",
+		adjust: adjustTuner, want: allowed,
+		spec: []string{
+			`+ annotations["tuner.demo/profile"] "latency"`,
+			`+ linux.resources.cpu.shares 2048`,
+			`+ mounts {"destination":"/scratch","options":["nosuid","nodev","size=64m"],"source":"tmpfs","type":"tmpfs"}`,
+			`+ process.env "GOMAXPROCS=2"`,
+		},
+	}, {
+		name: "cache", index: "20", story: "shares a build cache between containers",
+		adjust: adjustCache, want: stripped,
+		spec: []string{
+			`+ mounts {"destination":"/toolchain","options":["rbind","ro","nosuid","nodev"],"source":"/srv/toolchain","type":"bind"}`,
+			`+ process.env "BUILD_CACHE=on"`,
+		},
+	}, {
+		name: "helper", index: "30", story: "lets a CI job start containers of its own",
+		adjust: adjustHelper, want: denied,
+	}}
 }
 
 func adjustTuner(a *api.ContainerAdjustment) {
@@ -44,7 +58,7 @@ func adjustTuner(a *api.ContainerAdjustment) {
 }
 
 func adjustCache(a *api.ContainerAdjustment) {
-	a.AddEnv("BUILD_CACHE", "/cache")
+	a.AddEnv("BUILD_CACHE", "on")
 	a.AddMount(&api.Mount{Destination: "/toolchain", Type: "bind", Source: "/srv/toolchain", Options: []string{"rbind", "ro", "nosuid", "nodev"}})
 	a.AddMount(&api.Mount{Destination: "/cache", Type: "bind", Source: "/srv/cache", Options: []string{"rbind", "rw"}})
 }

@@ -72,7 +72,7 @@ error, failure).`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newVersion())
+	root.AddCommand(newDemo(), newEval(), newVersion(), newDemoPlugin())
 	return root
 }
 

@@ -36,8 +36,9 @@ func (o outcome) String() string {
 	return [...]string{"allowed", "stripped", "denied", "failed"}[o]
 }
 
-func (o outcome) paint(s text.Style) string {
-	return [...]func(string) string{s.Good, s.Mixed, s.Bad, s.Bad}[o](o.String())
+// painter colours what is said of the outcome.
+func (o outcome) painter(s text.Style) func(string) string {
+	return [...]func(string) string{s.Good, s.Mixed, s.Bad, s.Bad}[o]
 }
 
 // error is what a subcommand returns that came to this and nothing worse.
@@ -57,7 +58,7 @@ func printDecision(w io.Writer, s text.Style, where string, r *engine.Review, d 
 	line := func(label, what string) {
 		fmt.Fprintf(&out, "  %s  %s\n", s.Dim(fmt.Sprintf("%-9s", label)), text.Clean(what))
 	}
-	fmt.Fprintf(&out, "%s: %s %s\n", text.Clean(where), outcomeOf(d).paint(s), text.Clean(subject(r)))
+	fmt.Fprintf(&out, "%s: %s %s\n", text.Clean(where), outcomeOf(d).painter(s)(outcomeOf(d).String()), text.Clean(subject(r)))
 	for _, f := range d.Failures {
 		line(labelOf("failure", f.Enforcement), f.String())
 	}

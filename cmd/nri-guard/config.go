@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/audit"
+	"github.com/nri-guard/nri-guard/engine/policy"
+)
+
+// configVersion is the version of the configuration file that this build reads.
+const configVersion = 1
+
+// config is the configuration file.
+type config struct {
+	Version       int `yaml:"version" doc:"version of this format, 1"`
+	policy.Config `yaml:",inline"`
+	Audit         audit.Config `yaml:"audit" doc:"the decision log"`
+}
+
+// readConfig reads a configuration file. Relative paths in it start at the
+// directory that it is in. Errors name file, line and key.
+func readConfig(file string) (*config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{}
+	at, err := policy.Decode(file, text, c)
+	if err != nil {
+		return nil, err
+	}
+	c.At = at
+	if c.Version != configVersion {
+		return nil, fmt.Errorf("%s: is %d; this build reads version %d", at("version"), c.Version, configVersion)
+	}
+	var wrong *audit.KeyError
+	if errors.As(c.Audit.Check(), &wrong) {
+		return nil, fmt.Errorf("%s: %s", at("audit."+wrong.Key), wrong.Message)
+	}
+	for i, p := range c.Policy.Paths {
+		if !filepath.IsAbs(p) {
+			c.Policy.Paths[i] = filepath.Join(filepath.Dir(file), p)
+		}
+	}
+	return c, nil
+}
+
+// policyFlags say which policies a subcommand uses.
+type policyFlags struct {
+	config  string
+	profile *choice
+	paths   []string
+}
+
+func addPolicyFlags(cmd *cobra.Command) *policyFlags {
+	f := &policyFlags{}
+	cmd.Flags().StringVar(&f.config, "config", "", "configuration file")
+	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json") // fails only without such a flag
+	f.profile = addChoice(cmd, "profile", "", "profile of the library to enforce; in place of the configuration's (default baseline)", policy.Profiles()...)
+	cmd.Flags().StringArrayVar(&f.paths, "policy", nil, "directory, .rego file or bundle with policies besides the configuration's; may be repeated")
+	return f
+}
+
+// settings are the configuration file with the flags on top.
+func (f *policyFlags) settings() (*config, error) {
+	c := &config{Version: configVersion}
+	if f.config != "" {
+		var err error
+		if c, err = readConfig(f.config); err != nil {
+			return nil, err
+		}
+	}
+	if f.profile.value != "" {
+		c.Policy.Profile.Enforce = f.profile.value
+	}
+	c.Policy.Paths = append(c.Policy.Paths, f.paths...)
+	return c, nil
+}
+
+// load loads the policies.
+func (f *policyFlags) load(ctx context.Context) (*policy.Set, *config, error) {
+	c, err := f.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := policy.Load(ctx, c.Config)
+	return set, c, err
+}
+
+// rules loads the policies and says what an engine decides by.
+func (f *policyFlags) rules(ctx context.Context) (engine.Rules, error) {
+	set, c, err := f.load(ctx)
+	if err != nil {
+		return engine.Rules{}, err
+	}
+	rules := set.Rules()
+	rules.Unmask = c.Audit.Unmask
+	return rules, nil
+}
+
+// policyNames completes the names of policies.
+func (f *policyFlags) policyNames(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	set, _, err := f.load(cmd.Context())
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []cobra.Completion
+	for _, p := range set.Policies() {
+		names = append(names, cobra.CompletionWithDesc(p.Name, p.Title))
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
