@@ -371,11 +371,11 @@ func strips(j judge) judge { return enforced(j, engine.Strip) }
 // What remains after stripping is marked and judged anew.
 func TestStripMarksAgain(t *testing.T) {
 	granted := map[string]bool{}
-	j := judge(func(_ context.Context, r *engine.Review) (v engine.Verdict) {
+	j := judge(func(ctx context.Context, r *engine.Review) engine.Verdict {
 		for _, c := range r.Changes {
 			granted[c.ID] = c.Granted
 		}
-		return objectsWhileThere(engine.Strip, "env:KEY")(nil, r)
+		return objectsWhileThere(engine.Strip, "env:KEY")(ctx, r)
 	})
 	r := review()
 	r.Strip = func(r *engine.Review, _ []string) (*engine.Review, error) {
