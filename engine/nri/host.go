@@ -31,6 +31,9 @@ func (h host) resolve(p string) string {
 	if root == "" {
 		root = "/"
 	}
+	if h.withoutLinks(p) {
+		return p
+	}
 	links := &linkReader{proc: filepath.Join(root, "proc")}
 	full, err := securejoin.SecureJoinVFS(root, p, links)
 	switch {
@@ -44,6 +47,28 @@ func (h host) resolve(p string) string {
 		return unresolved
 	}
 	return path.Clean("/" + rel)
+}
+
+// withoutLinks says whether an absolute path is clean and has no symbolic link in
+// it. Most have none, and then there is nothing to follow.
+func (h host) withoutLinks(p string) bool {
+	if path.Clean(p) != p {
+		return false
+	}
+	root := strings.TrimSuffix(h.root, "/")
+	for i := 1; i <= len(p); i++ {
+		if i < len(p) && p[i] != '/' {
+			continue
+		}
+		var st unix.Stat_t
+		switch err := unix.Lstat(root+p[:i], &st); {
+		case err == unix.ENOENT:
+			return true // nothing below can be a link
+		case err != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK:
+			return false
+		}
+	}
+	return true
 }
 
 // linkReader reads the host's links and remembers whether one was below /proc.
