@@ -161,6 +161,6 @@ func (e *evaluation) noteMasked(r *request.Request) error {
 	if len(r.Masked) == 0 {
 		return nil
 	}
-	_, err := fmt.Fprintf(e.out, "  note       values of environment variables are masked in this record; policies saw *** in their place\n")
+	_, err := fmt.Fprintln(e.out, "  note       values of environment variables are masked in this record; policies saw *** in their place")
 	return err
 }

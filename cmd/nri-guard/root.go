@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -49,11 +50,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	case errors.Is(err, errFailed):
 		return exitFailed
 	}
-	fmt.Fprintln(stderr, "nri-guard:", err) //nolint:errcheck // there is nowhere left to say so
-	if isUsage(cmd, err) {
-		fmt.Fprintf(stderr, "See %q.\n", cmd.CommandPath()+" --help") //nolint:errcheck // as above
-	}
+	report(stderr, cmd, err)
 	return exitFailed
+}
+
+// report prints an error: what it has to say line by line, and where to look when
+// it is about how the program was called. There is nowhere left to say that this
+// failed.
+func report(w io.Writer, cmd *cobra.Command, err error) {
+	message := err.Error()
+	if strings.Contains(message, "\n") {
+		message = "several things are wrong\n" + message
+	}
+	if isUsage(cmd, err) {
+		message += fmt.Sprintf("\nSee %q.", cmd.CommandPath()+" --help")
+	}
+	_, _ = fmt.Fprintln(w, "nri-guard:", message)
 }
 
 func newRoot() *cobra.Command {

@@ -1,12 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/request"
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/audit"
+	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +26,10 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":  exits,
+			"record": record,
+		},
 	})
 }
 
@@ -42,4 +52,27 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
 	}
+}
+
+// record is a command of the scripts: "record LOG REQUEST..." has the profile
+// baseline decide on requests, with the decisions in a log.
+func record(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: record log request...")
+	}
+	ctx := context.Background()
+	set, err := policy.Load(ctx, policy.Config{})
+	ts.Check(err)
+	log, err := audit.New(audit.Config{Path: ts.MkAbs(args[0])})
+	ts.Check(err)
+	rules := set.Rules()
+	rules.Recorder = log
+	b := border{seen: map[string]seen{}}
+	for _, name := range args[1:] {
+		for r, err := range request.Read(name, strings.NewReader(ts.ReadFile(name))) {
+			ts.Check(err)
+			engine.New(rules).Decide(ctx, b.review(r))
+		}
+	}
+	ts.Check(log.Close())
 }
