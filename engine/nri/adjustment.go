@@ -226,6 +226,7 @@ func replaceMessage[M interface {
 }
 
 // rdt is taken out first where the adjustment says so, then set member by member.
+// NRI keeps owners by member: whoever set one has a part in the whole.
 func (x *builder) rdt(r, old *api.LinuxRdt) {
 	if r == nil {
 		return
@@ -248,7 +249,11 @@ func (x *builder) rdt(r, old *api.LinuxRdt) {
 			value.EnableMonitoring = r.EnableMonitoring
 		}
 	}
+	before := len(x.review.Changes)
 	replaceMessage(x, engine.RDT, old, value, api.Field_RdtClosID)
+	for _, c := range x.review.Changes[before:] {
+		x.share(c, simple(api.Field_RdtSchemata), simple(api.Field_RdtEnableMonitoring))
+	}
 }
 
 // evictions ask the runtime to stop containers.

@@ -48,13 +48,33 @@ func (x *builder) add(c engine.Change, owned ownership) {
 	c.Container = x.target.id
 	c.Pod = x.target.pod
 	c.Owners = x.ownersOf(owned)
+	x.attribute(&c)
+	x.review.Changes = append(x.review.Changes, &c)
+}
+
+// share adds owners to a change that several have a part in.
+func (x *builder) share(c *engine.Change, owned ...ownership) {
+	c.Owners = slices.Clone(c.Owners)
+	for _, o := range owned {
+		for _, p := range x.ownersOf(o) {
+			if !slices.Contains(c.Owners, p) {
+				c.Owners = append(c.Owners, p)
+			}
+		}
+	}
+	x.attribute(c)
+}
+
+// attribute names the plugin of a change where it is one plugin's.
+func (x *builder) attribute(c *engine.Change) {
 	switch {
 	case len(c.Owners) == 1:
 		c.Plugin = c.Owners[0]
 	case len(c.Owners) == 0 && len(x.review.Plugins) == 1:
 		c.Plugin = x.review.Plugins[0]
+	default:
+		c.Plugin = engine.Plugin{}
 	}
-	x.review.Changes = append(x.review.Changes, &c)
 }
 
 // diff records how a single value becomes another; absent is nil. Nothing is
