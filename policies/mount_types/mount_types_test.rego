@@ -66,6 +66,6 @@ test_nothing_to_judge if {
 test_message if {
 	{e.msg | some e in mount_types.deny} == {concat("", [
 		"a file system of type \"proc\" would be mounted at /mnt, ",
-		"only bind, mqueue, overlay, tmpfs are let through; if this is meant, grant it in the configuration",
+		"only bind, mqueue, overlay and tmpfs are let through; if this is meant, grant it in the configuration",
 	])} with input as t.review([t.of_type("proc")])
 }
