@@ -187,3 +187,25 @@ func TestReadMalformed(t *testing.T) {
 		}
 	}
 }
+
+// FuzzRead: whatever the text, there are requests or an error that begins with
+// the file's name.
+func FuzzRead(f *testing.F) {
+	f.Add("a.json", `{"pod":{"id":"1"}} {"podd":1}`)
+	f.Add("a.yaml", "pod: &p {id: a}\n---\n- *p\n")
+	f.Add("-", `{"decision_id":"1","input":{"version":1}}`)
+	f.Fuzz(func(t *testing.T, name, text string) {
+		got, message := read(name, text)
+		if len(got) == 0 && message == "" {
+			t.Error("neither a request nor an error")
+		}
+		if message != "" && !strings.HasPrefix(message, name+":") {
+			t.Errorf("the error does not say where: %s", message)
+		}
+		for _, r := range got {
+			if (r.Message == nil) == (r.Review == nil) || !strings.HasPrefix(r.Where, name+":") {
+				t.Errorf("%+v", r)
+			}
+		}
+	})
+}
