@@ -6,10 +6,16 @@ import data.nri.policies.cgroups_path
 stopped := {
 	"replaced": t.change("cgroupsPath", {"op": "replace", "value": "/system.slice", "old": "/kubepods/pod1/c0ffee"}),
 	"given": t.change("cgroupsPath", {"value": "/"}),
+	"processes of the host": t.change("resource", {"key": "unified.cgroup.procs", "value": "1"}),
 	"taken away": t.removal("cgroupsPath", {"old": "/kubepods/pod1/c0ffee"}),
 }
 
-passed := {"another limit": t.change("resource", {"key": "cpu.shares", "value": 512})}
+passed := {
+	"another limit": t.change("resource", {"key": "cpu.shares", "value": 512}),
+	"a limit by its file": t.change("resource", {"key": "unified.memory.high", "value": "max"}),
+	"a limit with such a name": t.change("resource", {"key": "unified.cgroups.max", "value": "max"}),
+	"the cgroup's own file given up": t.removal("resource", {"key": "unified.cgroup.procs", "old": "1"}),
+}
 
 test_stops[note] if {
 	some note, c in stopped
@@ -41,9 +47,15 @@ test_nothing_to_judge if {
 	cgroups_path.deny == set() with input as t.review([])
 }
 
-test_message if {
-	{e.msg | some e in cgroups_path.deny} == {concat("", [
-		"the container's cgroup would be \"/system.slice\" instead of \"/kubepods/pod1/c0ffee\"; ",
-		"if this is meant, grant it in the configuration",
-	])} with input as t.review([stopped.replaced])
+test_messages if {
+	{e.msg | some e in cgroups_path.deny} == {
+		concat("", [
+			"the container's cgroup would be \"/system.slice\" instead of \"/kubepods/pod1/c0ffee\"; ",
+			"if this is meant, grant it in the configuration",
+		]),
+		concat("", [
+			"unified.cgroup.procs is no limit but controls which processes are in a cgroup; ",
+			"if this is meant, grant it in the configuration",
+		]),
+	} with input as t.review([stopped.replaced, stopped["processes of the host"]])
 }
