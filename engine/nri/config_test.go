@@ -58,7 +58,7 @@ func doesNothing(t *testing.T, n *nri.Integration) {
 		t.Errorf("BlockSync: %v", err)
 	}
 	unblock()
-	for name, tell := range relayed(n, ctx) {
+	for name, tell := range relayed(ctx, n) {
 		if err := tell(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -69,7 +69,7 @@ func doesNothing(t *testing.T, n *nri.Integration) {
 }
 
 // relayed has a call for each event that is passed on and nothing more.
-func relayed(n *nri.Integration, ctx context.Context) map[string]func() error {
+func relayed(ctx context.Context, n *nri.Integration) map[string]func() error {
 	pod, ctr := testPod("c"), testContainer("c")
 	cpus := func(s string) *api.LinuxResources { return &api.LinuxResources{Cpu: &api.LinuxCPU{Cpus: s}} }
 	return map[string]func() error{

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/google/go-cmp/cmp"
@@ -15,6 +14,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri"
 )
 
 // asks makes a plugin that answers each creation with the same adjustment.
@@ -214,18 +214,14 @@ func TestPluginProcesses(t *testing.T) {
 }
 
 func TestSlowPlugin(t *testing.T) {
-	t.Parallel()
+	impatient(t)
 	d, cfg := startTestDaemon(t, rules(nil))
 	spawn(t, cfg.SocketPath, "10", "sleeper")
 	connect(t, cfg.SocketPath, "20", "a", asks(annotation("a", "1")))
 	d.waitFor(t, 2)
-	start := time.Now()
 	a, err := d.create("c")
 	if err != nil || a.GetAnnotations()["a"] != "1" {
 		t.Errorf("the others' adjustment is lost: %v, %v", a, err)
-	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Errorf("it took %s", took)
 	}
 	eventually(t, "the late plugin is dropped", func() bool { return slices.Equal(d.nri.Info().Plugins, []string{"20-a"}) })
 }
@@ -261,5 +257,19 @@ func TestRuntimeIsNamed(t *testing.T) {
 	}
 	if want := (engine.Runtime{Name: "testd", Version: "1.2.3"}); reviewed != want {
 		t.Errorf("the review names %v", reviewed)
+	}
+}
+
+func TestInfo(t *testing.T) {
+	d, cfg := startTestDaemon(t, rules(nil), func(c *nri.Config) { c.Profile = "baseline" })
+	connect(t, cfg.SocketPath, "20", "b", &testPlugin{})
+	connect(t, cfg.SocketPath, "10", "a", &testPlugin{})
+	d.waitFor(t, 2)
+	want := nri.Info{
+		Enabled: true, PluginPath: cfg.PluginPath, PluginConfigPath: cfg.PluginConfigPath, SocketPath: cfg.SocketPath,
+		Profile: "baseline", Revision: "first", Plugins: []string{"10-a", "20-b"},
+	}
+	if diff := cmp.Diff(want, d.nri.Info()); diff != "" {
+		t.Error(diff)
 	}
 }

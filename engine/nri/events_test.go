@@ -15,7 +15,7 @@ func TestEventsAreRelayed(t *testing.T) {
 	}})
 	d.waitFor(t, 1)
 	for _, fail = range []error{nil, errors.New("not now")} {
-		for event, tell := range relayed(d.nri, d.ctx) {
+		for event, tell := range relayed(d.ctx, d.nri) {
 			if event == "StopContainer c" {
 				continue // has a test with its updates
 			}

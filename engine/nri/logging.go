@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/adaptation"
@@ -18,12 +19,9 @@ import (
 type nriLogger struct{}
 
 // logToContainerd makes NRI log there. NRI has one logger for the whole process,
-// so that any other user of NRI in it is redirected as well.
-func logToContainerd() {
-	if _, done := nrilog.Get().(nriLogger); !done {
-		nrilog.Set(nriLogger{})
-	}
-}
+// so that any other user of NRI in it is redirected as well; setting it is not safe
+// beside a running NRI, hence once.
+var logToContainerd = sync.OnceFunc(func() { nrilog.Set(nriLogger{}) })
 
 func (nriLogger) Debugf(ctx context.Context, format string, args ...any) {
 	log.G(ctx).Debugf("NRI: "+format, args...)

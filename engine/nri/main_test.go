@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
 )
@@ -32,6 +34,7 @@ func TestMain(m *testing.M) {
 		book.also = os.Stderr
 	}
 	log.L.Logger.SetOutput(book)
+	adaptation.SetPluginRequestTimeout(patience)
 	os.Exit(m.Run())
 }
 
@@ -57,10 +60,11 @@ var processes = map[string]*testPlugin{
 	"annotator": {create: func(_ *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 		return annotation("by", "annotator"), nil, nil
 	}},
-	"configured": {configure: func(config, _, _ string) { os.Setenv("CONFIG", config) },
-		create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-			return annotation("config", os.Getenv("CONFIG")), nil, nil
-		}},
+	"configured": configuredPlugin(),
+	// "pid" writes its process id to the file that its configuration names.
+	"pid": {configure: func(config, _, _ string) {
+		_ = os.WriteFile(config, []byte(strconv.Itoa(os.Getpid())), 0o600)
+	}},
 	"hooker": {create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
 		return &api.ContainerAdjustment{Hooks: &api.Hooks{CreateRuntime: []*api.Hook{{Path: "/bin/evil"}}}}, nil, nil
 	}},
@@ -76,6 +80,17 @@ var processes = map[string]*testPlugin{
 		os.Exit(3)
 		return nil, nil, nil
 	}},
+}
+
+// configuredPlugin shows its configuration.
+func configuredPlugin() *testPlugin {
+	var config string
+	return &testPlugin{
+		configure: func(c, _, _ string) { config = c },
+		create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+			return annotation("config", config), nil, nil
+		},
+	}
 }
 
 // annotation is an adjustment that adds one.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 	nrilog "github.com/containerd/nri/pkg/log"
 	"github.com/containerd/nri/pkg/stub"
@@ -162,8 +163,16 @@ func tryConnect(t *testing.T, socket, index, name string, p *testPlugin) (*conne
 	return c, nil
 }
 
-// patience is how long a test waits for what must happen.
+// patience is how long a test waits for what must happen, and NRI for its plugins:
+// a busy machine must not fail a test.
 const patience = 20 * time.Second
+
+// impatient has NRI wait for its plugins for a moment only. It is not for tests
+// that run beside others.
+func impatient(t *testing.T) {
+	adaptation.SetPluginRequestTimeout(time.Second)
+	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(patience) })
+}
 
 // quiet keeps the plugins' end of the talk out of the log.
 type quiet struct{}

@@ -27,7 +27,10 @@ type Reload struct {
 func (n *Integration) PrepareReload(ctx context.Context, cfg Config) (*Reload, error) {
 	old := n.current()
 	if old == nil {
-		return nil, errors.New("there is no NRI integration to reload")
+		if cfg.Enable {
+			return nil, errors.New("there is no NRI integration to reload: make one with New")
+		}
+		return &Reload{}, nil
 	}
 	if old.stopped() {
 		return nil, ErrShutdown

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,11 +218,63 @@ func TestReloadThatFails(t *testing.T) {
 	stays("a commit that failed")
 }
 
-// TestReloadOfNothing has an error.
+// TestReloadOfNothing does nothing, unless it is to do something.
 func TestReloadOfNothing(t *testing.T) {
 	var none *nri.Integration
-	_, err := none.PrepareReload(t.Context(), nri.Config{})
+	r, err := none.PrepareReload(t.Context(), nri.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Commit(t.Context()); err != nil {
+		t.Error(err)
+	}
+	r.Abort()
+	_, err = none.PrepareReload(t.Context(), nri.Config{Enable: true})
 	mustSay(t, err, "no NRI integration")
+}
+
+// TestLaunchedPluginsAreEnded with the run of NRI that launched them.
+func TestLaunchedPluginsAreEnded(t *testing.T) {
+	t.Parallel()
+	d, cfg := newTestDaemon(t, rules(nil))
+	launchPlugins(t, cfg.PluginPath, "10-pid")
+	file := filepath.Join(filepath.Dir(cfg.PluginPath), "pid")
+	if err := os.MkdirAll(cfg.PluginConfigPath, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(cfg.PluginConfigPath, "10-pid.conf"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	process := func() int {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(string(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	gone := func(pid int) func() bool {
+		return func() bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) }
+	}
+	d.start(t, cfg)
+	first := process()
+	cfg.Version = "2"
+	d.reload(t, cfg)
+	second := process()
+	if first == second {
+		t.Fatal("the plugin was not launched again")
+	}
+	eventually(t, "the first process is gone", gone(first))
+	if gone(second)() {
+		t.Error("the second process is gone as well")
+	}
+	if err := d.nri.Shutdown(d.ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the second process is gone", gone(second))
 }
 
 // TestReloadUnderLoad reloads again and again while containers are created and
@@ -476,7 +530,7 @@ func TestSilentConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	t.Cleanup(func() { _ = silent.Close() })
 	time.Sleep(20 * time.Millisecond)
 	cfg.Version = "2"
 	d.reload(t, cfg)

@@ -33,7 +33,7 @@ func TestShutdown(t *testing.T) {
 		t.Errorf("a creation after the shutdown: %v", err)
 	}
 	release()
-	for event, tell := range relayed(d.nri, d.ctx) {
+	for event, tell := range relayed(d.ctx, d.nri) {
 		if err := tell(); err != nil {
 			t.Errorf("%s after the shutdown: %v", event, err)
 		}
@@ -154,7 +154,7 @@ func TestNothingIsLoggedAsAnError(t *testing.T) {
 
 // TestLateAnswerIsLoggedAsAnError, which it is: the plugin's adjustment is lost.
 func TestLateAnswerIsLoggedAsAnError(t *testing.T) {
-	t.Parallel()
+	impatient(t)
 	d, cfg := startTestDaemon(t, rules(nil))
 	spawn(t, cfg.SocketPath, "10", "sleeper")
 	d.waitFor(t, 1)

@@ -170,15 +170,18 @@ func TestWaitingRegistration(t *testing.T) {
 		defer close(registered)
 		connect(t, cfg.SocketPath, "10", "a", w.plugin())
 	}()
-	stalled := func() error {
-		ctx, cancel := context.WithTimeout(d.ctx, 20*time.Millisecond)
+	stalled := func(most time.Duration) error {
+		ctx, cancel := context.WithTimeout(d.ctx, most)
 		defer cancel()
 		_, r, err := d.nri.CreateContainer(ctx, testPod("c2"), testContainer("c2"))
 		r()
 		return err
 	}
 	var stall error
-	eventually(t, "the registration stalls creations", func() bool { stall = stalled(); return stall != nil })
+	eventually(t, "the registration stalls creations", func() bool {
+		stall = stalled(20 * time.Millisecond)
+		return stall != nil && strings.Contains(stall.Error(), "synchronised")
+	})
 	mustSay(t, stall, "waiting for an NRI plugin to be synchronised", "deadline exceeded")
 	if !errors.Is(stall, context.DeadlineExceeded) {
 		t.Errorf("%v hides its cause", stall)
@@ -191,7 +194,7 @@ func TestWaitingRegistration(t *testing.T) {
 	d.add("c1")
 	release()
 	<-registered
-	if err := stalled(); err != nil {
+	if err := stalled(patience); err != nil {
 		t.Errorf("creations are stalled still: %v", err)
 	}
 	if got := w.told["c1"]; !slices.Equal(got, []string{"synchronized"}) {
