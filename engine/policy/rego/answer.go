@@ -3,6 +3,7 @@ package rego
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -92,5 +93,13 @@ func readObject(entry ast.Object, x *engine.Violation) error {
 }
 
 func (a *asked) failure(err error) engine.Failure {
-	return engine.Failure{Policy: a.Name, Message: err.Error(), Enforcement: a.enforcement}
+	return engine.Failure{Policy: a.Name, Message: oneLine(err.Error()), Enforcement: a.enforcement}
+}
+
+func oneLine(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")
 }

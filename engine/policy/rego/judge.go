@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"runtime/debug"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,7 +58,7 @@ func (p *Program) Judge(ctx context.Context, enforcement map[string]engine.Enfor
 			return nil, fmt.Errorf("there is no policy %q", name)
 		}
 	}
-	j.encoder = newEncoder(readPaths(rules))
+	j.encoder = newEncoder(readPaths(p.compiler, rules))
 	j.store = inmem.New()
 	txn, err := j.store.NewTransaction(ctx)
 	if err != nil {
@@ -81,7 +81,10 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 		return engine.Verdict{}
 	}
 	done := make(chan engine.Verdict, 1)
-	go func() { done <- j.judge(ctx, q, r) }()
+	go func() {
+		reserveStack()
+		done <- j.judge(ctx, q, r)
+	}()
 	select {
 	case v := <-done:
 		return v
@@ -127,6 +130,15 @@ func (j *Judge) query(present fieldSet) *query {
 	return q
 }
 
+// reserveStack makes the new goroutine's stack as large as an evaluation needs it.
+// Growing and copying it step by step takes a fifth of the time of a decision.
+//
+//go:noinline
+func reserveStack() { touch(&[64 << 10]byte{}) }
+
+//go:noinline
+func touch(room *[64 << 10]byte) { room[0] = 1 }
+
 // judge asks all at once, and one by one where that fails.
 func (j *Judge) judge(ctx context.Context, q *query, r *engine.Review) engine.Verdict {
 	input, err := j.encode(r)
@@ -156,11 +168,18 @@ func (j *Judge) judge(ctx context.Context, q *query, r *engine.Review) engine.Ve
 	return v
 }
 
-// encode turns the review into input.
+// encode turns the review into input. The encoder panics with an error where the
+// review is none that a border builds.
 func (j *Judge) encode(r *engine.Review) (input *ast.Term, err error) {
 	defer func() {
-		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		switch cause := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = panicked(cause)
+		case error:
+			err = cause
+		default:
+			err = panicked(cause)
 		}
 	}()
 	return ast.NewTerm(j.encoder.encode(r)), nil

@@ -97,8 +97,8 @@ func checkPackage(m *module, p *problems) {
 		}
 	case m.in("nri.config"):
 		p.at(loc, "package nri.config is reserved for configuration")
-	case m.test() && m.in("nri.policies"):
-		// A test may be in a package beside its policy's.
+	case m.test():
+		// Tests may be in any package that is not reserved.
 	case len(m.path) == 3 && m.path[1] == "policies":
 		p.at(loc, "%q is no name for a policy: it must match %s", m.path[2], validName)
 	default:

@@ -75,11 +75,11 @@ func (n *needs) term(t *ast.Term) fieldSet {
 
 func (n *needs) ref(ref ast.Ref) fieldSet {
 	if ref.HasPrefix(ast.InputRootRef) {
-		path := constant(ref[1:])
+		path := steps(ref)
 		if len(path) < 2 || path[0] != "changes" {
 			return 0
 		}
-		return fieldBit(engine.Field(path[1]))
+		return fieldBit(engine.Field(path[1])) // no field is called "*"
 	}
 	if !ref.HasPrefix(ast.DefaultRootRef) {
 		return 0

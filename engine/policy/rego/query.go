@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -52,7 +51,7 @@ var errLate = errors.New("it had no answer in time")
 func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, budget time.Duration) (result topdown.QueryResult, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			err = panicked(cause)
 		}
 	}()
 	cancel := topdown.NewCancel()
