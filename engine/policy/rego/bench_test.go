@@ -17,7 +17,7 @@ import (
 // baseline enforces the library's baseline.
 func baseline(tb testing.TB) (*Program, map[string]engine.Enforcement) {
 	tb.Helper()
-	p, err := Load(context.Background(), Sources{Library: policies.FS}, map[string]any{"profile": map[string]any{"enforce": "baseline", "audit": "privileged"}})
+	p, err := Load(context.Background(), Sources{Library: policies.FS})
 	if err != nil {
 		tb.Fatal(err)
 	}

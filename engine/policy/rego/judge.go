@@ -27,7 +27,7 @@ type Judge struct {
 	relevant fieldSet // fields that some policy needs
 	encoder  *encoder
 	base     documents
-	store    storage.Store // empty: base has everything
+	store    storage.Store
 	txn      storage.Transaction
 	queries  sync.Map // fieldSet -> *query
 	kept     atomic.Int64
@@ -59,7 +59,7 @@ func (p *Program) Judge(ctx context.Context, enforcement map[string]engine.Enfor
 		}
 	}
 	j.encoder = newEncoder(readPaths(p.compiler, rules))
-	j.store = inmem.New()
+	j.store = inmem.NewFromASTObject(p.data)
 	txn, err := j.store.NewTransaction(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open the store of documents: %w", err)

@@ -50,37 +50,23 @@ func review(changes ...string) *engine.Review {
 // with the changes on the comment's line "changes:". The file want holds the
 // verdict.
 func TestJudge(t *testing.T) {
-	for _, file := range archives(t, "judge") {
-		t.Run(file[strings.LastIndex(file, "/")+1:], func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			j := judge(t, unpack(t, archive), nil)
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-			defer cancel()
-			r := review(changes(archive)...)
-			first := verdict(j.Judge(ctx, r))
-			if second := verdict(j.Judge(ctx, r)); second != first {
-				t.Errorf("the same review twice:\n%s\nthen:\n%s", first, second)
-			}
-			compare(t, file, archive, first)
-		})
-	}
-}
-
-func changes(archive *txtar.Archive) []string {
-	for line := range strings.Lines(string(archive.Comment)) {
-		if list, ok := strings.CutPrefix(line, "changes:"); ok {
-			return strings.Fields(list)
+	each(t, "judge", func(t *testing.T, archive *txtar.Archive) string {
+		j := judge(t, unpack(t, archive), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		list, _ := setting(archive, "changes")
+		r := review(strings.Fields(list)...)
+		first := verdict(j.Judge(ctx, r))
+		if second := verdict(j.Judge(ctx, r)); second != first {
+			t.Errorf("the same review twice:\n%s\nthen:\n%s", first, second)
 		}
-	}
-	return nil
+		return first
+	})
 }
 
 func judge(tb testing.TB, s rego.Sources, enforcement map[string]engine.Enforcement) *rego.Judge {
 	tb.Helper()
-	p, err := rego.Load(tb.Context(), s, nil)
+	p, err := rego.Load(tb.Context(), s)
 	if err != nil {
 		tb.Fatal(err)
 	}

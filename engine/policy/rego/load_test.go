@@ -20,24 +20,17 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 // as the library, the paths on the comment's line "paths:" (policies without one)
 // as the user's. The file want holds what went wrong.
 func TestLoad(t *testing.T) {
-	for _, file := range archives(t, "load") {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sources := unpack(t, archive)
-			_, err = rego.Load(t.Context(), sources, nil)
-			got := "ok\n"
-			var failed *rego.LoadError
-			if errors.As(err, &failed) {
-				got = failed.Error() + "\n"
-			} else if err != nil {
-				t.Fatalf("not a LoadError: %v", err)
-			}
-			compare(t, file, archive, got)
-		})
-	}
+	each(t, "load", func(t *testing.T, archive *txtar.Archive) string {
+		_, err := rego.Load(t.Context(), unpack(t, archive))
+		var failed *rego.LoadError
+		switch {
+		case errors.As(err, &failed):
+			return failed.Error() + "\n"
+		case err != nil:
+			t.Fatalf("not a LoadError: %v", err)
+		}
+		return "ok\n"
+	})
 }
 
 // archives lists the archives of a directory in testdata.
@@ -64,12 +57,10 @@ func unpack(t *testing.T, archive *txtar.Archive) rego.Sources {
 		t.Fatal(err)
 	}
 	sources := rego.Sources{Paths: []string{"policies"}}
-	for line := range strings.Lines(string(archive.Comment)) {
-		if paths, ok := strings.CutPrefix(line, "paths:"); ok {
-			sources.Paths = strings.Fields(paths)
-		}
+	if paths, ok := setting(archive, "paths"); ok {
+		sources.Paths = strings.Fields(paths)
 	}
-	if _, err := os.Stat("library"); err == nil {
+	if _, err := os.Stat("library"); err == nil { // exists only where a case needs it
 		sources.Library = os.DirFS("library")
 	}
 	return sources

@@ -58,34 +58,34 @@ func (p *policy) concerned(present fieldSet) bool {
 	return slices.ContainsFunc(p.needs, func(n fieldSet) bool { return n&^present == 0 })
 }
 
-// Load reads, checks and compiles sources; config is what policies find at
-// data.nri.config. The error is a [*LoadError] that holds everything that is
-// wrong.
-func Load(ctx context.Context, s Sources, config map[string]any) (*Program, error) {
+// Load reads, checks and compiles sources. The error is a [*LoadError] that holds
+// everything that is wrong.
+func Load(ctx context.Context, s Sources) (*Program, error) {
 	p := &problems{}
-	program, _ := load(ctx, s, config, p)
+	program, _ := load(ctx, s, p)
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	return program, nil
 }
 
-// load is Load that also returns the modules, tests included. The program is of
-// no use where there are problems.
-func load(ctx context.Context, s Sources, config map[string]any, p *problems) (*Program, []*module) {
+// load is Load that also returns the modules that can be read, tests included. The
+// program is of no use where there are problems; it is nil where there was no
+// compiling anything.
+func load(ctx context.Context, s Sources, p *problems) (*Program, []*module) {
 	origins := readAll(s, p)
 	modules := parse(origins, p)
-	data := allData(origins, config, p)
+	data := allData(origins, s.Config, p)
 	readable := len(p.list) == 0
 	policies := checkModules(modules, p)
 	checkOrigins(origins, modules, p)
 	if p.late(ctx) || !readable {
-		return nil, nil
+		return nil, modules
 	}
 	program := &Program{data: data, digest: digest(origins, data)}
-	program.compiler = compile(modules, data, false, p)
+	program.compiler = compile(modules, data, p)
 	if program.compiler == nil || program.compiler.Failed() {
-		return nil, nil
+		return nil, modules
 	}
 	checkRefs(program.compiler, data, p)
 	checkHelpers(program.compiler, modules, p)
@@ -108,6 +108,7 @@ func checkModules(modules []*module, p *problems) map[string][]*module {
 	for name, parts := range policies {
 		checkRules(name, parts, p)
 	}
+	checkTests(modules, p)
 	return policies
 }
 

@@ -24,7 +24,7 @@ func compiled(tb testing.TB, body string) *Program {
 
 func program(tb testing.TB, s Sources) *Program {
 	tb.Helper()
-	p, err := Load(context.Background(), s, map[string]any{"profile": map[string]any{"enforce": "baseline", "audit": "privileged"}})
+	p, err := Load(context.Background(), s)
 	if err != nil {
 		tb.Fatal(err)
 	}

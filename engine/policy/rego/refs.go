@@ -1,8 +1,6 @@
 package rego
 
 import (
-	"strings"
-
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -92,17 +90,4 @@ func checkHelpers(c *ast.Compiler, modules []*module, p *problems) {
 func touches(ref, pkg ast.Ref) bool {
 	prefix := ref.ConstantPrefix()
 	return prefix.HasPrefix(pkg) || pkg.HasPrefix(prefix) && len(prefix) > 1
-}
-
-// unusedRules lists rules of policies that neither deny nor warn refer to.
-func unusedRules(c *ast.Compiler, name string, used map[*ast.Rule]bool, parts []*module) []*ast.Rule {
-	var unused []*ast.Rule
-	for _, m := range parts {
-		for _, r := range c.Modules[m.name].Rules {
-			if !used[r] && !strings.HasPrefix(string(r.Head.Ref()[0].Value.(ast.Var)), "test_") {
-				unused = append(unused, r)
-			}
-		}
-	}
-	return unused
 }

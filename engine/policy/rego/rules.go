@@ -82,6 +82,20 @@ func checkRule(r *ast.Rule, p *problems) (isDeny bool) {
 	return name == denyRule
 }
 
+// checkTests reports tests that define what they are to test.
+func checkTests(modules []*module, p *problems) {
+	for _, m := range modules {
+		if _, ok := m.policy(); !ok || !m.test() {
+			continue
+		}
+		for _, r := range m.Rules {
+			if name := string(r.Head.Ref()[0].Value.(ast.Var)); name == denyRule || name == warnRule {
+				p.at(r.Location, "a test cannot add to the %s of its policy", name)
+			}
+		}
+	}
+}
+
 // similar names a rule that may have been meant to be deny.
 func similar(parts []*module) string {
 	var names []string

@@ -19,6 +19,8 @@ type Sources struct {
 	Library fs.FS
 	// Paths are directories, .rego files and OPA bundles (.tar.gz) of the user.
 	Paths []string
+	// Config is what policies find at data.nri.config.
+	Config map[string]any
 }
 
 // Limits of what is read, far above what people write.
