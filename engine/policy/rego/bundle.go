@@ -22,6 +22,7 @@ func readBundle(o *origin, at string, p *problems) {
 	defer f.Close() //nolint:errcheck // nothing was written
 
 	b, err := bundle.NewCustomReader(bundle.NewTarballLoaderWithBaseURL(f, "")).
+		WithBaseDir(o.name).
 		WithSizeLimitBytes(maxData).
 		WithRegoVersion(ast.RegoV1).
 		Read()
@@ -40,9 +41,8 @@ func readBundle(o *origin, at string, p *problems) {
 		p.add(o.name, 0, "holds compiled policies; build it with the target rego")
 	}
 	for _, m := range b.Modules {
-		rel := strings.TrimPrefix(m.Path, "/")
-		name := path.Join(o.name, rel)
-		o.add(file{name: name, rel: rel, dir: path.Dir(name), text: string(m.Raw)}, p)
+		name := path.Clean(m.Path)
+		o.add(file{name: name, rel: strings.TrimPrefix(m.RelativePath, "/"), dir: path.Dir(name), text: string(m.Raw)}, p)
 	}
 	if len(b.Data) > 0 {
 		o.addData(o.name, b.Data, p)

@@ -1,6 +1,8 @@
 package rego_test
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"errors"
 	"flag"
 	"os"
@@ -18,7 +20,8 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
 // TestLoad loads what each archive in testdata/load holds: the directory library
 // as the library, the paths on the comment's line "paths:" (policies without one)
-// as the user's. The file want holds what went wrong.
+// as the user's, or the directory on the line "bundle:", packed. The file want holds
+// what went wrong.
 func TestLoad(t *testing.T) {
 	each(t, "load", func(t *testing.T, archive *txtar.Archive) string {
 		_, err := rego.Load(t.Context(), unpack(t, archive))
@@ -60,10 +63,30 @@ func unpack(t *testing.T, archive *txtar.Archive) rego.Sources {
 	if paths, ok := setting(archive, "paths"); ok {
 		sources.Paths = strings.Fields(paths)
 	}
+	if dir, ok := setting(archive, "bundle"); ok {
+		pack(t, dir)
+		sources.Paths = []string{dir + ".tar.gz"}
+	}
 	if _, err := os.Stat("library"); err == nil { // exists only where a case needs it
 		sources.Library = os.DirFS("library")
 	}
 	return sources
+}
+
+// pack makes a bundle of a directory.
+func pack(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.Create(dir + ".tar.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	zipped := gzip.NewWriter(f)
+	w := tar.NewWriter(zipped)
+	for _, err := range []error{w.AddFS(os.DirFS(dir)), w.Close(), zipped.Close(), f.Close()} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func compare(t *testing.T, file string, archive *txtar.Archive, got string) {
