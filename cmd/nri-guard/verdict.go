@@ -98,8 +98,13 @@ func subject(r *engine.Review) string {
 	if name := r.Pod.GetName(); name != "" {
 		what += " in " + strings.TrimPrefix(r.Pod.GetNamespace()+"/"+name, "/")
 	}
-	if n := len(r.Changes); n != 1 {
-		return fmt.Sprintf("%s, %d changes", what, n)
+	return what + ", " + plural(len(r.Changes), "change")
+}
+
+// plural counts things: "1 change", "2 changes".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
 	}
-	return what + ", 1 change"
+	return fmt.Sprintf("%d %ss", n, thing)
 }
