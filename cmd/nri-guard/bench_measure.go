@@ -30,7 +30,7 @@ func measure(f func(), total time.Duration) cost {
 	runtime.ReadMemStats(&before)
 	var times []int64
 	calls := 0
-	for begin := time.Now(); time.Since(begin) < total; {
+	for begin := time.Now(); calls == 0 || time.Since(begin) < total; {
 		start := time.Now()
 		for range run {
 			f()

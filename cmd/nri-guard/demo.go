@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/log"
@@ -37,6 +39,8 @@ is 0 when everything went as it should.`,
 	}
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		// A reader that goes away must not keep the demonstration from cleaning up.
+		signal.Ignore(syscall.SIGPIPE)
 		ctx, cancel := context.WithTimeout(cmd.Context(), demoTime)
 		defer cancel()
 		out := cmd.OutOrStdout()
@@ -70,7 +74,6 @@ type demoResult struct {
 	Asked   []demoChange    `json:"asked"`
 	Result  audit.Result    `json:"result"`
 	Spec    []jsondiff.Line `json:"spec"` // how the OCI spec came to differ
-	story   string
 	want    demoPlugin
 	got     outcome
 }

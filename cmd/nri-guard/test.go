@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -118,14 +119,16 @@ func printCoverage(out *strings.Builder, s text.Style, c *rego.Coverage) {
 func ranges(numbers []int) string {
 	var parts []string
 	for i := 0; i < len(numbers); {
-		first := i
-		for i++; i < len(numbers) && numbers[i] == numbers[i-1]+1; i++ {
+		end := i + 1
+		for end < len(numbers) && numbers[end] == numbers[end-1]+1 {
+			end++
 		}
-		part := fmt.Sprint(numbers[first])
-		if last := numbers[i-1]; last != numbers[first] {
-			part += fmt.Sprintf("-%d", last)
+		part := strconv.Itoa(numbers[i])
+		if end > i+1 {
+			part += "-" + strconv.Itoa(numbers[end-1])
 		}
 		parts = append(parts, part)
+		i = end
 	}
 	return strings.Join(parts, ", ")
 }
