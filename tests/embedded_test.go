@@ -125,7 +125,7 @@ func startDaemon(t *testing.T, config string) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	d := &daemon{t: t, socket: filepath.Join(dir, "nri.sock")}
 	d.nri, err = nri.New(t.Context(), nri.Config{
 		Enable: true, Name: "test", SocketPath: d.socket, HostRoot: dir,

@@ -186,4 +186,3 @@ func (c *Config) wrong(at string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", at, err)
 }
-
