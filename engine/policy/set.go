@@ -40,7 +40,7 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 	if err := cfg.checkProfile(); err != nil {
 		return nil, err
 	}
-	program, err := rego.Load(ctx, cfg.Sources(), nil)
+	program, err := rego.Load(ctx, cfg.Sources())
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,11 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 
 // Sources are what the configuration has Rego loaded from.
 func (c *Config) Sources() rego.Sources {
-	return rego.Sources{Library: policies.FS, Paths: c.Policy.Paths}
+	profile := map[string]any{
+		"enforce": cmp.Or(c.Policy.Profile.Enforce, Baseline),
+		"audit":   cmp.Or(c.Policy.Profile.Audit, Privileged),
+	}
+	return rego.Sources{Library: policies.FS, Paths: c.Policy.Paths, Config: map[string]any{"profile": profile}}
 }
 
 func (c *Config) checkProfile() error {

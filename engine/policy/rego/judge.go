@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -120,8 +121,7 @@ func (j *Judge) query(present fieldSet) *query {
 	q := &query{}
 	for _, a := range j.asked {
 		if a.concerned(present) {
-			q.asked = append(q.asked, a)
-			a.appendTo(&q.body)
+			q.add(a)
 		}
 	}
 	if j.kept.Add(1) <= maxQueries {
@@ -139,26 +139,32 @@ func reserveStack() { touch(&[64 << 10]byte{}) }
 //go:noinline
 func touch(room *[64 << 10]byte) { room[0] = 1 }
 
-// judge asks all at once, and one by one where that fails.
+// judge asks all in batches, and one by one where that fails.
 func (j *Judge) judge(ctx context.Context, q *query, r *engine.Review) engine.Verdict {
 	input, err := j.encode(r)
 	if err != nil {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
 	var v engine.Verdict
-	result, err := j.run(ctx, q.body, input, share(ctx, 2))
-	if err == nil {
-		for _, a := range q.asked {
-			a.answer(result, &v)
+	var alone []*asked
+	rules := topdown.NewVirtualCache() // what one batch found others need not find again
+	for i, b := range q.batches {
+		result, err := j.run(ctx, b.body, input, rules, share(ctx, 2*len(q.batches)-i))
+		switch {
+		case err == nil:
+			for _, a := range b.asked {
+				a.answer(result, &v)
+			}
+		case len(q.asked) == 1:
+			v.Failures = append(v.Failures, b.asked[0].failure(err))
+		default:
+			alone = append(alone, b.asked...)
+			rules = topdown.NewVirtualCache()
 		}
-		return v
 	}
-	if len(q.asked) == 1 {
-		return engine.Verdict{Failures: []engine.Failure{q.asked[0].failure(err)}}
-	}
-	for i, a := range q.asked {
+	for i, a := range alone {
 		// One share is left at the end, for the decision itself.
-		result, err := j.run(ctx, a.alone, input, share(ctx, len(q.asked)-i+1))
+		result, err := j.run(ctx, a.alone, input, nil, share(ctx, len(alone)-i+1))
 		if err != nil {
 			v.Failures = append(v.Failures, a.failure(err))
 			continue

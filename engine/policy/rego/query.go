@@ -37,10 +37,31 @@ func (a *asked) appendTo(body *ast.Body) {
 	}
 }
 
-// query asks several policies at once.
+// query asks all the policies that a review concerns, several at once.
 type query struct {
+	asked   []*asked
+	batches []batch
+}
+
+// batchSize is how many policies are asked in one evaluation. Evaluating an
+// expression means to call what evaluates the next, so that with many the stack
+// grows and is copied: a thousand at once take ten times as long as in batches.
+const batchSize = 16
+
+// batch is asked in one evaluation.
+type batch struct {
 	body  ast.Body
 	asked []*asked
+}
+
+func (q *query) add(a *asked) {
+	if len(q.asked)%batchSize == 0 {
+		q.batches = append(q.batches, batch{})
+	}
+	last := &q.batches[len(q.batches)-1]
+	a.appendTo(&last.body)
+	last.asked = append(last.asked, a)
+	q.asked = append(q.asked, a)
 }
 
 // errLate is given for a policy that had no answer in its time.
@@ -48,7 +69,7 @@ var errLate = errors.New("it had no answer in time")
 
 // run evaluates a query. It ends soon after ctx does or the budget is spent,
 // unless that is zero.
-func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, budget time.Duration) (result topdown.QueryResult, err error) {
+func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, rules topdown.VirtualCache, budget time.Duration) (result topdown.QueryResult, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = panicked(cause)
@@ -65,6 +86,7 @@ func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, budget 
 		WithStore(j.store).
 		WithTransaction(j.txn).
 		WithBaseCache(j.base).
+		WithVirtualCache(rules).
 		WithInput(input).
 		WithCancel(cancel).
 		WithStrictBuiltinErrors(true).

@@ -34,10 +34,10 @@ type Outcome string
 
 // The outcomes. A test is skipped whose name begins with todo_.
 const (
-	Pass   Outcome = "pass"
-	Fail   Outcome = "fail"
+	Pass  Outcome = "pass"
+	Fail  Outcome = "fail"
 	Error Outcome = "error"
-	Skip   Outcome = "skip"
+	Skip  Outcome = "skip"
 )
 
 // TestResult is one test.

@@ -1,0 +1,134 @@
+package rego
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/internal/reviewtest"
+)
+
+// many is a library of n policies; those from concerned on are about hooks, of which
+// the reference request has none.
+func many(n, concerned int) fs.FS {
+	library := fstest.MapFS{}
+	for i := range n {
+		field := "mount"
+		if i >= concerned {
+			field = "hook"
+		}
+		library[fmt.Sprintf("p%d/p.rego", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, `package nri.policies.p%d
+
+deny contains {"change": c.id, "msg": msg} if {
+	some c in input.changes.%s
+	startswith(c.key, "/forbidden/%d")
+	not c.granted
+	msg := sprintf("%%s is forbidden", [c.key])
+}
+`, i, field, i)}
+	}
+	return library
+}
+
+func manyJudge(tb testing.TB, n, concerned int) *Judge {
+	tb.Helper()
+	return newJudge(tb, program(tb, Sources{Library: many(n, concerned)}))
+}
+
+// BenchmarkPolicies is a decision of n policies that all concern the request.
+func BenchmarkPolicies(b *testing.B) {
+	for _, n := range []int{1, 10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { decide(b, manyJudge(b, n, n)) })
+	}
+	b.Run("10of1000", func(b *testing.B) { decide(b, manyJudge(b, 1000, 10)) })
+}
+
+func decide(b *testing.B, j *Judge) {
+	r := reviewtest.Reference()
+	b.ReportAllocs()
+	for b.Loop() {
+		once(b, j, r)
+	}
+}
+
+func once(tb testing.TB, j *Judge, r *engine.Review) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if v := j.Judge(ctx, r); len(v.Failures)+len(v.Violations) > 0 {
+		tb.Fatal(v)
+	}
+}
+
+// TestScale: policies that a request does not concern cost next to nothing.
+func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("loads a thousand policies")
+	}
+	r := reviewtest.Reference()
+	few, lots := manyJudge(t, 10, 10), manyJudge(t, 1000, 10)
+	fastest := func(j *Judge) time.Duration {
+		best := time.Hour
+		for range 300 {
+			start := time.Now()
+			once(t, j, r)
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	a, b := fastest(few), fastest(lots)
+	if b > 3*a {
+		t.Errorf("10 policies take %v, and with 990 others %v", a, b)
+	}
+}
+
+// TestQueriesAreBounded: plugins choose which fields change together, and must not
+// fill the memory by that.
+func TestQueriesAreBounded(t *testing.T) {
+	library := fstest.MapFS{}
+	for i, spec := range engine.Fields() {
+		library[fmt.Sprintf("p%d/p.rego", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
+			"package nri.policies.p%d\n\ndeny contains c.id if some c in input.changes.%s\n", i, spec.Field)}
+	}
+	j := newJudge(t, program(t, Sources{Library: library}))
+	for set := range fieldSet(2000) {
+		if q := j.query(set); len(q.asked) != len(set.fields()) {
+			t.Fatalf("%v: %d policies", set.fields(), len(q.asked))
+		}
+	}
+	kept := 0
+	j.queries.Range(func(any, any) bool { kept++; return true })
+	if kept != maxQueries {
+		t.Errorf("%d queries are kept", kept)
+	}
+}
+
+// TestConcurrent: a judge serves many at a time, each its own review.
+func TestConcurrent(t *testing.T) {
+	j := newJudge(t, compiled(t, `deny contains {"msg": sprintf("%s %s", [c.key, input.pod.name]), "change": c.id} if some c in input.changes[_]`))
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for n := range 50 {
+				r := reviewtest.Reference()
+				r.Pod.Name = fmt.Sprintf("pod-%d-%d", i, n)
+				v := j.Judge(context.Background(), r)
+				if len(v.Violations) != len(r.Changes) || len(v.Failures) > 0 {
+					t.Errorf("%d violations, failures: %v", len(v.Violations), v.Failures)
+					return
+				}
+				for _, x := range v.Violations {
+					c := r.Change(x.Change)
+					if c == nil || x.Message != c.Key+" "+r.Pod.Name {
+						t.Errorf("%s: %s", x.Change, x.Message)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
