@@ -499,6 +499,27 @@ func TestMessagesAreMasked(t *testing.T) {
 	}
 }
 
+// A path stays readable in what is said about it, also when it is the value of a
+// variable; in what is said about anything else it is masked.
+func TestMaskedPathsOfTheChange(t *testing.T) {
+	r := review()
+	r.Container = &api.Container{Env: []string{"MODELS=/opt/models"}}
+	mount := &engine.Change{ID: "mount", Op: engine.Add, Field: engine.MountPoint, Key: "/m", Value: &engine.Mount{Type: "bind", Source: "/opt/models"}}
+	env := &engine.Change{ID: "env", Op: engine.Add, Field: engine.Env, Key: "X", Value: "/opt/models"}
+	r.Changes = append(r.Changes, mount, env)
+	say := engine.Verdict{Violations: []engine.Violation{
+		{Policy: "a", Change: "mount", Message: "/opt/models is not for you"},
+		{Policy: "b", Change: "env", Message: "X is /opt/models"},
+		{Policy: "c", Message: "MODELS is /opt/models"},
+	}}
+	d := engine.New(engine.Rules{Policies: says(say)}).Decide(t.Context(), r)
+	for i, want := range []string{"/opt/models is not for you", "X is ***", "MODELS is ***"} {
+		if got := d.Violations[i].Message; got != want {
+			t.Errorf("message %q, want %q", got, want)
+		}
+	}
+}
+
 // The message that the engine writes for a change of the environment has no value.
 func TestOwnMessagesHaveNoValues(t *testing.T) {
 	r := review()

@@ -160,11 +160,30 @@ func newMask(unmask []string, r *Review) mask {
 	return m
 }
 
-func (m mask) text(s string) string {
+func (m mask) text(s string) string { return m.about(nil, s) }
+
+// about masks a text that is about a change. Where that is a path, say, the path
+// stays readable even when it is the value of some variable too.
+func (m mask) about(c *Change, s string) string {
+	public := c.public()
 	for _, v := range m.values {
-		s = strings.ReplaceAll(s, v, masked)
+		if !strings.Contains(public, v) {
+			s = strings.ReplaceAll(s, v, masked)
+		}
 	}
 	return s
+}
+
+// public is what may be read of a change by anybody who learns of it.
+func (c *Change) public() string {
+	if c == nil || c.Field == Env {
+		return ""
+	}
+	text := c.Key
+	if m, ok := c.Value.(*Mount); ok && m != nil {
+		text += "\n" + m.Source + "\n" + m.ResolvedSource
+	}
+	return text
 }
 
 // Unmasked says whether one of the patterns, as of [path.Match], matches the name

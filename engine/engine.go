@@ -168,9 +168,9 @@ func (rules *Rules) judge(ctx context.Context, r *Review, d *Decision) Verdict {
 func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdict) []Violation {
 	kept := entries[:0]
 	for _, x := range entries {
+		var c *Change
 		if x.Change != "" {
-			c := r.Change(x.Change)
-			if c == nil {
+			if c = r.Change(x.Change); c == nil {
 				v.Failures = append(v.Failures, Failure{Policy: x.Policy, Enforcement: x.Enforcement,
 					Message: fmt.Sprintf("it objects to a change %q that is not in the review", x.Change)})
 				continue
@@ -180,7 +180,7 @@ func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdi
 				x.Message = "may not " + c.String()
 			}
 		}
-		x.Message = mask.text(x.Message)
+		x.Message = mask.about(c, x.Message)
 		kept = append(kept, x)
 	}
 	return kept

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -126,57 +125,6 @@ func place(file string, line int) string {
 		return file
 	}
 	return fmt.Sprintf("%s:%d", file, line)
-}
-
-// grants converts and checks the grants of all plugins.
-func (c *Config) grants() (grants []engine.Grant, errs []error) {
-	for i, p := range c.Plugins {
-		at := fmt.Sprintf("plugins[%d]", i)
-		if p.Name == "" {
-			errs = append(errs, c.wrong(at, errors.New("the plugin needs a name")))
-		}
-		for j, g := range p.Grants {
-			grant := g.engine(p)
-			if err := grant.Check(); err != nil {
-				errs = append(errs, c.wrong(fmt.Sprintf("%s.grants[%d]", at, j), fmt.Errorf("plugin %s: %w", p.Name, err)))
-			}
-			grants = append(grants, grant)
-		}
-	}
-	return grants, errs
-}
-
-func (g *Grant) engine(p Plugin) engine.Grant {
-	e := engine.Grant{
-		Plugin: p.Name, Namespaces: p.Namespaces,
-		Field: g.Field, Ops: g.Ops, Keys: g.Keys, Values: g.Values, Min: g.Min, Max: g.Max,
-		Sources: g.Sources, ReadOnly: g.ReadOnly, Types: g.Types, Propagation: g.Propagation,
-		Path: g.Path, Args: g.Args, Env: g.Env, HostPaths: g.HostPaths,
-	}
-	if id := p.Identity; id != nil {
-		e.Identity = &engine.IdentityMatch{Exe: id.Exe, SHA256: id.SHA256, UID: id.UID}
-	}
-	return e
-}
-
-// exemptions converts and checks the exemptions; known are the names of policies.
-func (c *Config) exemptions(known map[string]engine.Enforcement) (list []engine.Exemption, errs []error) {
-	for i, e := range c.Exemptions {
-		at := fmt.Sprintf("exemptions[%d]", i)
-		if _, ok := known[e.Policy]; !ok {
-			errs = append(errs, c.wrong(at, fmt.Errorf("there is no policy %q", e.Policy)))
-		}
-		if len(e.Namespaces) == 0 {
-			errs = append(errs, c.wrong(at, errors.New("an exemption needs namespaces; to take a policy out of force everywhere, set its enforcement to off")))
-		}
-		for _, n := range e.Namespaces {
-			if _, err := path.Match(n, ""); err != nil {
-				errs = append(errs, c.wrong(at, fmt.Errorf("pattern %q: %w", n, err)))
-			}
-		}
-		list = append(list, engine.Exemption{Policy: e.Policy, Namespaces: e.Namespaces})
-	}
-	return list, errs
 }
 
 // wrong says where in the configuration something is wrong.

@@ -2,10 +2,13 @@
 // objections, and who is exempt.
 //
 // [Load] reads, checks and compiles everything; what it returns does not change.
-// To reload is to load anew and swap: an error leaves what runs as it is.
+// To reload is to load anew and to swap, which [Reload] does: an error leaves what
+// runs as it is.
 //
 //	set, err := policy.Load(ctx, cfg)
-//	guard.Swap(set.Rules())
+//	guard := engine.New(set.Rules())
+//	...
+//	set, err = policy.Reload(ctx, guard, cfg)
 package policy
 
 import (
@@ -24,42 +27,60 @@ import (
 	"github.com/nri-guard/nri-guard/policies"
 )
 
-// Set is a set of policies, loaded from the library and from paths. It is safe for
-// concurrent use.
+// Set is a set of policies, loaded from the library and from paths. It does not
+// change, and is safe for concurrent use.
 type Set struct {
-	rego     *rego.Judge
+	judges   []judge
 	program  *rego.Program
 	enforced map[string]engine.Enforcement
 	rules    engine.Rules
 	revision string
 }
 
+// judge asks some of the set's policies. Their names differ from those of every
+// other judge.
+type judge interface {
+	Judge(ctx context.Context, r *engine.Review) engine.Verdict
+}
+
 // Load loads the library and what the configuration names. The error holds all
 // that is wrong, a line each, with file and line where there is one.
 func Load(ctx context.Context, cfg Config) (*Set, error) {
-	if err := cfg.checkProfile(); err != nil {
-		return nil, err
-	}
+	grants, errs := cfg.grants()
+	errs = append(errs, cfg.checkProfile()...)
 	program, err := rego.Load(ctx, cfg.Sources())
+	if err != nil {
+		return nil, errors.Join(append(errs, err)...)
+	}
+	enforced, more := cfg.enforced(program.Policies())
+	errs = append(errs, more...)
+	exemptions, more := cfg.exemptions(enforced)
+	if errs = append(errs, more...); len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	s := &Set{program: program, enforced: enforced}
+	asked, err := program.Judge(ctx, enforced)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{program: program}
-	enforced, errs := cfg.enforced(program.Policies())
-	s.enforced = enforced
-	grants, more := cfg.grants()
-	errs = append(errs, more...)
-	exemptions, more := cfg.exemptions(s.enforced)
-	errs = append(errs, more...)
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	if s.rego, err = program.Judge(ctx, s.enforced); err != nil {
-		return nil, err
-	}
+	s.judges = []judge{asked}
 	s.rules = engine.Rules{Policies: s, Grants: grants, Exemptions: exemptions, Timeout: time.Duration(cfg.Policy.Timeout)}
-	s.revision, err = revision(program, s.enforced, grants, exemptions)
+	s.revision, err = revision(program, enforced, grants, exemptions)
 	return s, err
+}
+
+// Reload loads a set and has the engine decide by it from the next decision on.
+// What the caller added to the engine's rules (where decisions are recorded, what is
+// unmasked) stays. On an error the engine goes on as before.
+func Reload(ctx context.Context, e *engine.Engine, cfg Config) (*Set, error) {
+	s, err := Load(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	rules, before := s.Rules(), e.Rules()
+	rules.Recorder, rules.RecordBestEffort, rules.Unmask = before.Recorder, before.RecordBestEffort, before.Unmask
+	e.Swap(rules)
+	return s, nil
 }
 
 // Sources are what the configuration has Rego loaded from.
@@ -71,51 +92,17 @@ func (c *Config) Sources() rego.Sources {
 	return rego.Sources{Library: policies.FS, Paths: c.Policy.Paths, Config: map[string]any{"profile": profile}}
 }
 
-func (c *Config) checkProfile() error {
-	var errs []error
-	for _, p := range []struct{ key, name string }{
-		{"policy.profile.enforce", c.Policy.Profile.Enforce},
-		{"policy.profile.audit", c.Policy.Profile.Audit},
-	} {
-		if p.name != "" && !slices.Contains(Profiles(), p.name) {
-			errs = append(errs, c.wrong(p.key, fmt.Errorf("there is no profile %q; there are %v", p.name, Profiles())))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// enforced says how each policy is enforced.
-func (c *Config) enforced(all []rego.Policy) (map[string]engine.Enforcement, []error) {
-	enforce, audit := cmp.Or(c.Policy.Profile.Enforce, Baseline), c.Policy.Profile.Audit
-	m := make(map[string]engine.Enforcement, len(all))
-	for _, p := range all {
-		switch {
-		case !p.Library || slices.Contains(p.Profiles, enforce):
-			m[p.Name] = p.Enforcement
-		case slices.Contains(p.Profiles, audit):
-			m[p.Name] = engine.Audit
-		default:
-			m[p.Name] = engine.Off
-		}
-	}
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(c.Policy.Enforcement)) {
-		if _, ok := m[name]; !ok {
-			errs = append(errs, c.wrong("policy.enforcement."+name, fmt.Errorf("there is no policy %q", name)))
-			continue
-		}
-		m[name] = c.Policy.Enforcement[name]
-	}
-	if enforce != Privileged && !slices.ContainsFunc(slices.Collect(maps.Values(m)), enforces) {
-		errs = append(errs, c.wrong("policy", fmt.Errorf("no policy is enforced; if that is meant, set the profile to %s", Privileged)))
-	}
-	return m, errs
-}
-
-func enforces(e engine.Enforcement) bool { return e == engine.Deny || e == engine.Strip }
-
 // Judge implements [engine.Policies].
-func (s *Set) Judge(ctx context.Context, r *engine.Review) engine.Verdict { return s.rego.Judge(ctx, r) }
+func (s *Set) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
+	var all engine.Verdict
+	for _, j := range s.judges {
+		v := j.Judge(ctx, r)
+		all.Violations = append(all.Violations, v.Violations...)
+		all.Warnings = append(all.Warnings, v.Warnings...)
+		all.Failures = append(all.Failures, v.Failures...)
+	}
+	return all
+}
 
 // Revision implements [engine.Policies]: 12 hexadecimal digits that stand for the
 // policies, their enforcement, the grants and the exemptions.
@@ -145,6 +132,18 @@ func (s *Set) Strips() []string {
 		}
 	}
 	return names
+}
+
+// Alone returns a judge that asks one of the set's policies only, whether it is in
+// force or not, to measure what it costs.
+func (s *Set) Alone(ctx context.Context, name string) (*rego.Judge, error) {
+	enforcement := map[string]engine.Enforcement{name: engine.Deny}
+	for other := range s.enforced {
+		if other != name {
+			enforcement[other] = engine.Off
+		}
+	}
+	return s.program.Judge(ctx, enforcement)
 }
 
 // revision digests everything that a decision depends on besides the review.
