@@ -113,7 +113,7 @@ func (in *instance) start(ctx context.Context) error {
 	case <-ctx.Done():
 		in.cancel()
 		go func() {
-			<-started //nolint:errcheck // the end is waited for, the error came too late
+			<-started                           //nolint:errcheck // the end is waited for, the error came too late
 			in.stop(context.WithoutCancel(ctx)) //nolint:errcheck // nobody waits any more
 		}()
 		return fmt.Errorf("starting NRI: %w", context.Cause(ctx))

@@ -44,6 +44,9 @@ func render(v any) string {
 	return string(b)
 }
 
+// list makes no difference between an empty list and none.
+func list(l []string) []string { return append([]string{}, l...) }
+
 func inside(p string) string { return path.Clean("/" + p) }
 
 func take(spec *rspec.Spec) snapshot {
@@ -121,7 +124,7 @@ func hookFacts(h rspec.Hook) []any {
 	if path.IsAbs(h.Path) {
 		h.Path = path.Clean(h.Path)
 	}
-	return []any{h.Path, strings.Join(h.Args, "|"), strings.Join(h.Env, "|"), timeout}
+	return []any{h.Path, list(h.Args), list(h.Env), timeout}
 }
 
 func (s snapshot) takeLinux(l *rspec.Linux) {
@@ -144,7 +147,7 @@ func (s snapshot) takeLinux(l *rspec.Linux) {
 		s.put(engine.Seccomp, "", seccompFacts(l.Seccomp))
 	}
 	if l.IntelRdt != nil {
-		s.put(engine.RDT, "", []any{l.IntelRdt.ClosID, strings.Join(l.IntelRdt.Schemata, "|"), l.IntelRdt.EnableMonitoring})
+		s.put(engine.RDT, "", []any{l.IntelRdt.ClosID, list(l.IntelRdt.Schemata), l.IntelRdt.EnableMonitoring})
 	}
 	if l.MemoryPolicy != nil {
 		s.put(engine.MemoryPolicy, "", l.MemoryPolicy)
@@ -305,7 +308,7 @@ func valueFacts(c *engine.Change) string {
 	case *engine.Mount:
 		return render(mountFacts{"", v.Type, v.Source, v.Options})
 	case *engine.Hook:
-		return render([]any{v.Path, strings.Join(v.Args, "|"), strings.Join(v.Env, "|"), v.Timeout})
+		return render([]any{v.Path, list(v.Args), list(v.Env), v.Timeout})
 	case *engine.Device:
 		return render([]any{v.Type, v.Major, v.Minor, v.FileMode, v.UID, v.GID})
 	case *engine.DeviceRule:
@@ -325,7 +328,7 @@ func valueFacts(c *engine.Change) string {
 	case *api.LinuxMemoryPolicy:
 		return render(v.ToOCI())
 	case *api.LinuxRdt:
-		return render([]any{v.GetClosId().GetValue(), strings.Join(v.GetSchemata().GetValue(), "|"), v.GetEnableMonitoring().GetValue()})
+		return render([]any{v.GetClosId().GetValue(), list(v.GetSchemata().GetValue()), v.GetEnableMonitoring().GetValue()})
 	}
 	return render(c.Value)
 }
