@@ -258,6 +258,10 @@ func (x *builder) rdt(r, old *api.LinuxRdt) {
 
 // evictions ask the runtime to stop containers.
 func (x *builder) evictions(list []*api.ContainerEviction) {
+	if n := len(list); n > maxElements {
+		x.malformed("there are %d evictions; at most %d are looked at", n, maxElements)
+		return
+	}
 	own := x.target
 	for i, e := range list {
 		if e == nil {

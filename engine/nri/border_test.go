@@ -123,6 +123,20 @@ func TestTooManyElements(t *testing.T) {
 	}
 }
 
+func TestTooManyUpdates(t *testing.T) {
+	var updates []*api.ContainerUpdate
+	var evict []*api.ContainerEviction
+	for range 5000 {
+		updates = append(updates, &api.ContainerUpdate{ContainerId: "other"})
+		evict = append(evict, &api.ContainerEviction{ContainerId: "other"})
+	}
+	r := (&nri.Border{Lookup: seen}).Updates(nri.Updates{Operation: engine.UpdateContainers, Update: updates, Evict: evict})
+	want := []string{"the updates list 5000 things; at most 4096 are looked at", "there are 5000 evictions; at most 4096 are looked at"}
+	if !slices.Equal(r.Malformed, want) {
+		t.Errorf("malformed: %q", r.Malformed)
+	}
+}
+
 // Of a name with a comma nobody can tell whose it is in NRI's list of owners.
 func TestOwnersOfHooks(t *testing.T) {
 	for _, c := range []struct {

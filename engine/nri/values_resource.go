@@ -50,6 +50,10 @@ func (x *builder) resources(r, old *api.LinuxResources) {
 // other containers every value is one, since what is known of them may have been
 // overtaken.
 func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResources) {
+	if n := updateElements(list); n > maxElements {
+		x.malformed("the updates list %d things; at most %d are looked at", n, maxElements)
+		return
+	}
 	own := x.target
 	for _, u := range list {
 		if u == nil {
@@ -74,6 +78,16 @@ func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResou
 		x.deviceRules(u.GetLinux().GetResources().GetDevices())
 	}
 	x.target = own
+}
+
+// updateElements counts what updates list, each update itself included.
+func updateElements(list []*api.ContainerUpdate) int {
+	n := len(list)
+	for _, u := range list {
+		r := u.GetLinux().GetResources()
+		n += len(r.GetDevices()) + len(r.GetHugepageLimits()) + len(r.GetUnified())
+	}
+	return n
 }
 
 // aim turns to another container, which must have been seen, and returns it.
