@@ -46,7 +46,7 @@ func TestBadConfiguration(t *testing.T) {
 		"a grant that lifts all":  {"plugins: [{name: p, grants: [{field: hook}]}]", "plugin p: a grant for field hook needs path"},
 		"a plugin without name":   {"plugins: [{grants: []}]", "guard.yaml:1: plugins[0]: the plugin needs a name"},
 		"an identity of nobody":   {"plugins: [{name: p, identity: {}}]", "plugin p: the identity demands nothing"},
-		"a relative executable":   {"plugins: [{name: p, identity: {exe: bin/p}}]", `plugin p: exe "bin/p" must be an absolute path`},
+		"a relative executable":   {"plugins: [{name: p, identity: {exe: bin/p}}]", `plugin p: exe "bin/p" must be absolute`},
 		"half a digest":           {"plugins: [{name: p, identity: {sha256: abcd}}]", `plugin p: sha256 "abcd" must be 64 hexadecimal digits`},
 		"exemption of nothing":    {"exemptions:\n- {policy: none, namespaces: [a]}", `guard.yaml:2: exemptions[0]: there is no policy "none"`},
 		"exemption of everywhere": {"exemptions: [{policy: hooks}]", "an exemption needs namespaces"},

@@ -40,7 +40,7 @@ func (p *Plugin) check() error {
 	case *id == Identity{}:
 		return fmt.Errorf("plugin %s: the identity demands nothing; leave it out or name exe, sha256 or uid", p.Name)
 	case id.Exe != "" && (!path.IsAbs(id.Exe) || path.Clean(id.Exe) != id.Exe):
-		return fmt.Errorf("plugin %s: exe %q must be an absolute path without . or ..", p.Name, id.Exe)
+		return fmt.Errorf("plugin %s: exe %q must be absolute, with neither . nor .. in it", p.Name, id.Exe)
 	case id.SHA256 != "" && !isSHA256(id.SHA256):
 		return fmt.Errorf("plugin %s: sha256 %q must be 64 hexadecimal digits", p.Name, id.SHA256)
 	}

@@ -26,11 +26,11 @@ func readBundle(o *origin, at string, p *problems) {
 		WithSizeLimitBytes(maxData).
 		WithRegoVersion(ast.RegoV1).
 		Read()
+	if len(astErrors(err)) > 0 {
+		p.ast(o.name, err)
+		return
+	}
 	if err != nil {
-		if isAST(err) {
-			p.ast(o.name, err)
-			return
-		}
 		p.add(o.name, 0, "no OPA bundle that can be read: %v", err)
 		return
 	}
@@ -47,12 +47,4 @@ func readBundle(o *origin, at string, p *problems) {
 	if len(b.Data) > 0 {
 		o.addData(o.name, b.Data, p)
 	}
-}
-
-func isAST(err error) bool {
-	switch err.(type) {
-	case ast.Errors, *ast.Error:
-		return true
-	}
-	return false
 }

@@ -12,13 +12,7 @@ import (
 // compile compiles the modules that are no tests, against the schema of the review
 // document. The compiler is of no use where there are problems; it is nil where
 // it could not even try.
-func compile(modules []*module, data ast.Object, p *problems) (c *ast.Compiler) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			c = nil
-			p.add("policies", 0, "the compiler gave up: %v", panicked(cause))
-		}
-	}()
+func compile(modules []*module, data ast.Object, p *problems) *ast.Compiler {
 	c, err := newCompiler(data, false)
 	if err != nil {
 		p.add("policies", 0, "%v", err)

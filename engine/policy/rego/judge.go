@@ -81,6 +81,9 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	if len(q.asked) == 0 {
 		return engine.Verdict{}
 	}
+	if ctx.Err() != nil {
+		return late(q)
+	}
 	done := make(chan engine.Verdict, 1)
 	go func() {
 		reserveStack()

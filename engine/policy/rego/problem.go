@@ -2,6 +2,7 @@ package rego
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,13 +52,9 @@ func (p *problems) at(loc *ast.Location, format string, args ...any) {
 
 // ast adds what OPA's parser or compiler reports of the given file.
 func (p *problems) ast(file string, err error) {
-	list, ok := err.(ast.Errors)
-	if one, single := err.(*ast.Error); single {
-		list, ok = ast.Errors{one}, true
-	}
-	if !ok {
+	list := astErrors(err)
+	if len(list) == 0 {
 		p.add(file, 0, "%v", err)
-		return
 	}
 	for _, e := range list {
 		at := Problem{File: file}
@@ -66,6 +63,19 @@ func (p *problems) ast(file string, err error) {
 		}
 		p.add(at.File, at.Line, "%s", message(e))
 	}
+}
+
+// astErrors returns the errors of OPA's that err is made of, if it is.
+func astErrors(err error) ast.Errors {
+	var list ast.Errors
+	var one *ast.Error
+	switch {
+	case errors.As(err, &list):
+		return list
+	case errors.As(err, &one):
+		return ast.Errors{one}
+	}
+	return nil
 }
 
 // message writes an error of OPA's on one line, with the reason where a builtin

@@ -71,10 +71,16 @@ func Load(ctx context.Context, s Sources) (*Program, error) {
 
 // load is Load that also returns the modules that can be read, tests included. The
 // program is of no use where there are problems; it is nil where there was no
-// compiling anything.
-func load(ctx context.Context, s Sources, p *problems) (*Program, []*module) {
+// compiling anything. What makes OPA panic is a problem.
+func load(ctx context.Context, s Sources, p *problems) (program *Program, modules []*module) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			program = nil
+			p.add("policies", 0, "OPA gave up: %v", panicked(cause))
+		}
+	}()
 	origins := readAll(s, p)
-	modules := parse(origins, p)
+	modules = parse(origins, p)
 	data := allData(origins, s.Config, p)
 	readable := len(p.list) == 0
 	policies := checkModules(modules, p)
@@ -82,7 +88,7 @@ func load(ctx context.Context, s Sources, p *problems) (*Program, []*module) {
 	if p.late(ctx) || !readable {
 		return nil, modules
 	}
-	program := &Program{data: data, digest: digest(origins, data)}
+	program = &Program{data: data, digest: digest(origins, data)}
 	program.compiler = compile(modules, data, p)
 	if program.compiler == nil || program.compiler.Failed() {
 		return nil, modules

@@ -1,0 +1,21 @@
+// Package rego loads Rego policies and asks them about reviews. It is the only
+// package that knows OPA.
+//
+// [Load] does everything that can be done beforehand: it reads sources, parses,
+// says what is wrong with metadata, packages and rules, compiles once with the
+// review document's schema, and finds out which change fields concern a policy and
+// which parts of a document it reads. [Program.Judge] chooses who is asked, and
+// [Judge.Judge] asks: it encodes what is read of the review, evaluates the policies
+// that its changes concern, and reads their answers.
+//
+//	sources -> Program -> Judge -> Verdict
+//
+// A policy is a package nri.policies.NAME in a directory of its own, with a rule
+// "deny contains entry" and maybe "warn contains entry". Besides, sources can hold
+// data documents and packages of helpers, anywhere but below data.nri; a package
+// that no policy refers to is an error, because it may have been meant as a policy.
+//
+// What OPA would let pass in silence is an error here: at load where it can be
+// known, else a failure of the policy. There is no builtin that reaches beyond the
+// document, and none whose cost cannot be told from the size of its arguments.
+package rego
