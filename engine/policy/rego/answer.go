@@ -20,12 +20,12 @@ const (
 // answer adds to the verdict what one policy answered. Whatever is no well-formed
 // answer is a failure of the policy.
 func (a *asked) answer(result topdown.QueryResult, v *engine.Verdict) {
-	violations, err1 := a.entries(result[a.deny])
+	violations, err1 := a.entries(result[a.deny.variable])
 	v.Violations = append(v.Violations, violations...)
 	var err2 error
 	if a.warns {
 		var warnings []engine.Violation
-		warnings, err2 = a.entries(result[a.warn])
+		warnings, err2 = a.entries(result[a.warn.variable])
 		v.Warnings = append(v.Warnings, warnings...)
 	}
 	if err := errors.Join(err1, err2); err != nil {

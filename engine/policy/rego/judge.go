@@ -19,7 +19,7 @@ import (
 
 // maxQueries bounds the queries that a judge keeps. There is one for each set of
 // change fields that was ever seen together, and plugins choose those sets.
-const maxQueries = 256
+const maxQueries = 64
 
 // Judge asks policies of a program. It is safe for concurrent use.
 type Judge struct {

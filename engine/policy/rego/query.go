@@ -18,22 +18,32 @@ import (
 type asked struct {
 	*policy
 	enforcement engine.Enforcement
-	deny, warn  ast.Var // that hold the answers
+	deny, warn  question
 	alone       ast.Body
 }
 
+// question is a rule and the variable that holds the answer.
+type question struct {
+	rule, answer *ast.Term
+	variable     ast.Var
+}
+
 func newAsked(p *policy, e engine.Enforcement, i int) *asked {
-	a := &asked{policy: p, enforcement: e, deny: ast.Var("deny" + strconv.Itoa(i)), warn: ast.Var("warn" + strconv.Itoa(i))}
+	ask := func(rule string) question {
+		v := ast.Var(rule + strconv.Itoa(i))
+		return question{rule: ast.NewTerm(ruleRef(p.Name, rule)), answer: ast.NewTerm(v), variable: v}
+	}
+	a := &asked{policy: p, enforcement: e, deny: ask(denyRule), warn: ask(warnRule)}
 	a.appendTo(&a.alone)
 	return a
 }
 
 // appendTo adds the policy's questions to a query. An expression belongs to one
-// query, where it has its place.
+// query, where it has its place; what it is made of is shared.
 func (a *asked) appendTo(body *ast.Body) {
-	body.Append(ast.Equality.Expr(ast.NewTerm(ruleRef(a.Name, denyRule)), ast.NewTerm(a.deny)))
+	body.Append(ast.Equality.Expr(a.deny.rule, a.deny.answer))
 	if a.warns {
-		body.Append(ast.Equality.Expr(ast.NewTerm(ruleRef(a.Name, warnRule)), ast.NewTerm(a.warn)))
+		body.Append(ast.Equality.Expr(a.warn.rule, a.warn.answer))
 	}
 }
 

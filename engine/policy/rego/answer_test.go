@@ -1,0 +1,69 @@
+package rego
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// TestAnswer: anything but sets of entries is a failure of the policy.
+func TestAnswer(t *testing.T) {
+	tests := []struct{ name, deny, warn, want string }{
+		{"nothing", "", "", "it gave no answer; it gave no answer"},
+		{"no warnings", "set()", "", "it gave no answer"},
+		{"empty", "set()", "set()", ""},
+		{"a boolean", "false", "set()", "its answer is of type boolean and not a set"},
+		{"an array", `["no"]`, "set()", "its answer is of type array and not a set"},
+		{"an object", "set()", `{"a": "no"}`, "its answer is of type object and not a set"},
+		{"null", "{null}", "set()", "entry null: it is of type null, and neither a string nor an object"},
+		{"a key that is no string", `{{1: "x"}}`, "set()", `entry {1: "x"}: unknown key 1`},
+		{"fine and not", `{"fine", 1}`, `{["x"]}`, "entry 1: it is of type number, and neither a string nor an object; " +
+			`entry ["x"]: it is of type array, and neither a string nor an object`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := newAsked(&policy{Policy: Policy{Name: "p"}, warns: true}, engine.Strip, 0)
+			result := topdown.QueryResult{}
+			for v, text := range map[ast.Var]string{a.deny.variable: tt.deny, a.warn.variable: tt.warn} {
+				if text != "" {
+					result[v] = ast.MustParseTerm(text)
+				}
+			}
+			var v engine.Verdict
+			a.answer(result, &v)
+			got := ""
+			for _, f := range v.Failures {
+				if f.Policy != "p" || f.Enforcement != engine.Strip {
+					t.Errorf("failure: %+v", f)
+				}
+				got += f.Message
+			}
+			if got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+			if fine := strings.Contains(tt.deny, "fine"); fine != (len(v.Violations) == 1) {
+				t.Errorf("violations: %+v", v.Violations)
+			}
+		})
+	}
+}
+
+// TestPanic: a panic is a failure of the policy that it happens in.
+func TestPanic(t *testing.T) {
+	s := Sources{Library: many(1, 1), Config: map[string]any{"a": "b"}, Paths: []string{"testdata/panics.rego"}}
+	j := newJudge(t, program(t, s))
+	j.base = documents{} // looking up a document dereferences nil
+	v := j.Judge(t.Context(), &engine.Review{Changes: []*engine.Change{
+		{ID: "m", Field: engine.MountPoint, Op: engine.Add, Key: "/forbidden/0", Value: &engine.Mount{}}}})
+	if len(v.Violations) != 1 || v.Violations[0].Policy != "p0" {
+		t.Errorf("violations: %+v", v.Violations)
+	}
+	const want = "panic: runtime error: invalid memory address or nil pointer dereference"
+	if len(v.Failures) != 1 || v.Failures[0].Policy != "panics" || !strings.HasPrefix(v.Failures[0].Message, want) {
+		t.Errorf("failures: %+v", v.Failures)
+	}
+}

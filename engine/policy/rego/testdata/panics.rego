@@ -1,0 +1,3 @@
+package nri.policies.panics
+
+deny contains "no" if data.nri.config.a == "c"
