@@ -139,6 +139,7 @@ type Mount struct {
 	Source            string   `json:"source" doc:"source, as written"`
 	ResolvedSource    string   `json:"resolvedSource" doc:"for a bind mount its source with symbolic links resolved under the host's root, else empty"`
 	Layers            []string `json:"layers" doc:"directories of the host that an overlay is made of, resolved"`
+	Aliases           []string `json:"aliases" doc:"well-known places of the host whose names, by symbolic links, lead to the source or a layer, or to something below it"`
 	Options           []string `json:"options" doc:"options, as written"`
 	ReadOnly          bool     `json:"readOnly" doc:"nothing can be written through the mount itself"`
 	Recursive         bool     `json:"recursive" doc:"a bind mount that carries the mounts below its source along"`
