@@ -2,6 +2,7 @@ package nri
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 	"google.golang.org/protobuf/proto"
@@ -230,6 +231,9 @@ func replaceMessage[M interface {
 func (x *builder) rdt(r, old *api.LinuxRdt) {
 	if r == nil {
 		return
+	}
+	if id := r.GetClosId().GetValue(); id == "." || id == ".." || strings.Contains(id, "/") {
+		x.malformed("%q is no name of an RDT class", id)
 	}
 	var value *api.LinuxRdt
 	if old != nil && !r.GetRemove() {

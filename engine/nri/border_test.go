@@ -106,7 +106,7 @@ func TestNothingAtAll(t *testing.T) {
 
 func TestTextThatNoSystemCallTakes(t *testing.T) {
 	r := review(&api.ContainerAdjustment{Args: []string{"a\x00b", "\xff"}})
-	want := []string{`adjust.args holds a NUL byte: "a\x00b"`, `adjust.args is not valid UTF-8: "\xff"`}
+	want := []string{"adjust.args holds a NUL byte", "adjust.args is not valid UTF-8"}
 	if !slices.Equal(r.Malformed, want) {
 		t.Errorf("malformed: %q", r.Malformed)
 	}

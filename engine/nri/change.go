@@ -17,6 +17,7 @@ type builder struct {
 	border *Border
 	review *engine.Review
 	host   host
+	nodes  deviceNodes
 	// owners is NRI's book of who set what; nil where one plugin is judged or
 	// nobody kept it.
 	owners *api.OwningPlugins
@@ -193,10 +194,9 @@ func (x *builder) finish(m messages) *engine.Review {
 			cmp.Compare(a.Op, b.Op),
 		)
 	})
-	taken := make(map[string]struct{}, len(r.Changes))
+	taken := make(map[string]int, len(r.Changes))
 	for _, c := range r.Changes {
 		c.ID = freeID(taken, c, r.Container.GetId())
-		taken[c.ID] = struct{}{}
 	}
 	slices.Sort(r.Malformed)
 	r.Malformed = slices.Compact(r.Malformed)
@@ -208,8 +208,9 @@ func (x *builder) finish(m messages) *engine.Review {
 }
 
 // freeID makes an id that is not taken: FIELD:KEY, with @CONTAINER where that is
-// not the one under review, and #N from the second of a name on.
-func freeID(taken map[string]struct{}, c *engine.Change, reviewed string) string {
+// not the one under review, and #N from the second of a name on. taken holds the
+// ids that there are, with the last number given to each.
+func freeID(taken map[string]int, c *engine.Change, reviewed string) string {
 	id := string(c.Field)
 	if c.Key != "" {
 		id += ":" + c.Key
@@ -217,12 +218,14 @@ func freeID(taken map[string]struct{}, c *engine.Change, reviewed string) string
 	if c.Container != reviewed {
 		id += "@" + c.Container
 	}
-	if _, ok := taken[id]; !ok {
-		return id
-	}
-	for n := 2; ; n++ {
-		next := id + "#" + strconv.Itoa(n)
+	for n := taken[id] + 1; ; n++ {
+		next := id
+		if n > 1 {
+			next += "#" + strconv.Itoa(n)
+		}
 		if _, ok := taken[next]; !ok {
+			taken[next] = 1
+			taken[id] = n
 			return next
 		}
 	}

@@ -45,6 +45,7 @@ var (
 	sysctls   = []string{"net.ipv4.ip_forward", "net/ipv4/ip_forward", "-net.ipv4.ip_forward", "-net/ipv4/ip_forward", "kernel.shmmax", "net..ipv4.ip_forward", "net/ipv4/conf/eth0.1/forwarding", "", "-", ".", "a"}
 	netNames  = []string{"eth0", "eth1", "-eth0", "-eth1", "", "-"}
 	limitKind = []string{"RLIMIT_NOFILE", "RLIMIT_CORE", "nofile", ""}
+	files     = []string{"memory.high", "A", "-A", "", "a/b"}
 	sizes     = []string{"2MB", "1GB", "", "2mb"}
 	access    = []string{"r", "rw", "rwm", "", "x"}
 	numbers   = []int64{0, 1, -1, 2, 1 << 40, -(1 << 62), 100}
@@ -109,7 +110,7 @@ func (d *dice) netDevices() map[string]*api.LinuxNetDevice {
 }
 
 func (d *dice) resources() *api.LinuxResources {
-	r := &api.LinuxResources{Unified: d.stringMap(names)}
+	r := &api.LinuxResources{Unified: d.stringMap(files)}
 	if d.yes() {
 		r.Cpu = &api.LinuxCPU{Cpus: pick(d, texts), Mems: pick(d, texts)}
 		d.maybe(func() { r.Cpu.Shares = api.UInt64(uint64(d.roll(3))) })

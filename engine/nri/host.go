@@ -84,23 +84,39 @@ func (l *linkReader) Readlink(name string) (string, error) {
 	return os.Readlink(name)
 }
 
-// maxNodes bounds how many entries of /dev are looked at for one device.
+// maxNodes bounds how many entries of /dev are looked at.
 const maxNodes = 20000
 
-// nodes lists the device nodes below the host's /dev that have the given type and
-// numbers, sorted.
-func (h host) nodes(kind string, major, minor int64) []string {
-	var want uint32
+// deviceNumber is what a device node stands for.
+type deviceNumber struct {
+	mode         uint32 // unix.S_IFCHR or unix.S_IFBLK
+	major, minor int64
+}
+
+// deviceNodes are the nodes below the host's /dev, read when they are first asked
+// for.
+type deviceNodes struct{ paths map[deviceNumber][]string }
+
+// of lists the device nodes that have the given type and numbers, sorted.
+func (n *deviceNodes) of(h host, kind string, major, minor int64) []string {
+	var mode uint32
 	switch kind {
 	case "c", "u":
-		want = unix.S_IFCHR
+		mode = unix.S_IFCHR
 	case "b":
-		want = unix.S_IFBLK
+		mode = unix.S_IFBLK
 	default:
 		return nil
 	}
+	if n.paths == nil {
+		n.paths = h.nodes()
+	}
+	return n.paths[deviceNumber{mode, major, minor}]
+}
+
+func (h host) nodes() map[deviceNumber][]string {
+	paths := map[deviceNumber][]string{}
 	root := filepath.Join("/", h.root)
-	var found []string
 	seen := 0
 	_ = filepath.WalkDir(filepath.Join(root, "dev"), func(name string, entry fs.DirEntry, err error) error {
 		if seen++; seen > maxNodes {
@@ -113,13 +129,12 @@ func (h host) nodes(kind string, major, minor int64) []string {
 		if err != nil {
 			return nil
 		}
-		st, ok := info.Sys().(*syscall.Stat_t)
-		if ok && st.Mode&unix.S_IFMT == want &&
-			int64(unix.Major(uint64(st.Rdev))) == major && int64(unix.Minor(uint64(st.Rdev))) == minor {
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			number := deviceNumber{st.Mode & unix.S_IFMT, int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))}
 			rel, _ := filepath.Rel(root, name)
-			found = append(found, "/"+rel)
+			paths[number] = append(paths[number], "/"+rel)
 		}
 		return nil
 	})
-	return found
+	return paths
 }

@@ -80,12 +80,13 @@ func (x *builder) inspectValue(w *where, field, kind protoreflect.FieldDescripto
 	}
 }
 
+// inspectString does not repeat the text, which may be the value of a variable.
 func (x *builder) inspectString(w *where, f protoreflect.FieldDescriptor, s string) {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:
-		x.malformed("%s.%s holds a NUL byte: %q", w, f.JSONName(), s)
+		x.malformed("%s.%s holds a NUL byte", w, f.JSONName())
 	case !utf8.ValidString(s):
-		x.malformed("%s.%s is not valid UTF-8: %q", w, f.JSONName(), s)
+		x.malformed("%s.%s is not valid UTF-8", w, f.JSONName())
 	}
 }
 

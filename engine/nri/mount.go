@@ -1,6 +1,7 @@
 package nri
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -31,10 +32,35 @@ func (x *builder) mounts(adjust, old []*api.Mount) {
 	}
 	had := newBinds(x.host, old)
 	changed := changedAt(old, after, func(m *api.Mount) string { return insideRoot(m.GetDestination()) }, sameMount)
+	changed = append(changed, reordered(old, after, changed)...)
 	for _, c := range changed {
 		x.mount(c, had)
 	}
 	x.rootPropagation(adjust, changed, had)
+}
+
+// reordered finds the places at which several mounts lie and another one of them
+// comes to lie on top.
+func reordered(old, after []*api.Mount, changed []place[*api.Mount]) []place[*api.Mount] {
+	top := func(list []*api.Mount) map[string]*api.Mount {
+		m := make(map[string]*api.Mount, len(list))
+		for _, o := range list {
+			m[insideRoot(o.GetDestination())] = o
+		}
+		return m
+	}
+	was, is := top(old), top(after)
+	if len(was) == len(old) {
+		return nil
+	}
+	var places []place[*api.Mount]
+	for _, key := range slices.Sorted(maps.Keys(is)) {
+		known := slices.ContainsFunc(changed, func(c place[*api.Mount]) bool { return c.key == key })
+		if before, ok := was[key]; ok && !known && !sameMount(before, is[key]) {
+			places = append(places, place[*api.Mount]{key: key, old: before, hasOld: true, added: []*api.Mount{is[key]}})
+		}
+	}
+	return places
 }
 
 func (x *builder) mount(c place[*api.Mount], had *binds) {
@@ -76,6 +102,8 @@ type binds struct {
 	host     host
 	mounts   []*api.Mount
 	bySource map[string][]*engine.Mount
+	links    []link // nil until looked for
+	looked   bool
 }
 
 func newBinds(h host, mounts []*api.Mount) *binds { return &binds{host: h, mounts: mounts} }
@@ -83,6 +111,7 @@ func newBinds(h host, mounts []*api.Mount) *binds { return &binds{host: h, mount
 // value reads a mount as the OCI runtime does and compares it with what there was.
 func (b *binds) value(m *api.Mount) *engine.Mount {
 	v := b.host.mount(m)
+	v.Aliases = b.aliases(v)
 	if v.Type != "bind" {
 		return v
 	}
@@ -95,7 +124,7 @@ func (b *binds) value(m *api.Mount) *engine.Mount {
 		}
 	}
 	for _, old := range b.bySource[v.ResolvedSource] {
-		if v.ResolvedSource == unresolved || v.Recursive && !old.Recursive {
+		if v.ResolvedSource == unresolved || loosened(old, v) {
 			continue
 		}
 		v.HadSource = true
@@ -103,6 +132,20 @@ func (b *binds) value(m *api.Mount) *engine.Mount {
 		v.HadPropagation = v.HadPropagation || v.Propagation == old.Propagation
 	}
 	return v
+}
+
+// loosened says whether a mount lets more through than another of the same source
+// did, in ways that no rule looks at by itself.
+func loosened(old, v *engine.Mount) bool {
+	if v.Recursive && (!old.Recursive || old.RecursiveReadOnly && !v.RecursiveReadOnly) {
+		return true
+	}
+	for _, o := range []string{"nosuid", "nodev", "noexec"} {
+		if slices.Contains(old.Options, o) && !slices.Contains(v.Options, o) {
+			return true
+		}
+	}
+	return false
 }
 
 // mount reads the options in order, the last word wins, as runc does (mount(8)
@@ -175,47 +218,44 @@ func rootOption(options []string) string {
 	return root
 }
 
-// layers finds the directories of an overlay, whatever the type is called.
+// maxLayers is how many directories of an overlay are looked at; the kernel takes
+// no more than 500 (fs/overlayfs, OVL_MAX_STACK).
+const maxLayers = 500
+
+// layers finds the directories of an overlay, whatever the type is called. A
+// backslash takes the meaning from the separator behind it, by rules that differ
+// between the runtime, the mount program and the kernel: what has one in it could
+// be any directory.
 func (h host) layers(options []string) []string {
 	var dirs []string
 	for _, option := range options {
-		if !strings.Contains(option, "dir") {
+		if !strings.Contains(option, "dir") && !strings.Contains(option, `\`) {
 			continue
 		}
-		for _, o := range splitEscaped(option, ',') {
-			name, value, ok := strings.Cut(o, "=")
-			if !ok {
-				continue
-			}
+		for o := range strings.SplitSeq(option, ",") {
+			name, value, _ := strings.Cut(o, "=")
 			switch strings.TrimSuffix(name, "+") {
 			case "lowerdir", "datadir", "upperdir", "workdir":
-				for _, dir := range splitEscaped(value, ':') {
-					if dir != "" {
-						dirs = append(dirs, h.resolve(dir))
-					}
-				}
+				dirs = h.appendLayers(dirs, value)
 			}
 		}
+	}
+	if len(dirs) > 0 && strings.Contains(strings.Join(options, ","), `\`) {
+		dirs = append(dirs, unresolved)
 	}
 	return dirs
 }
 
-// splitEscaped splits at a separator that no backslash stands before. Of the
-// pieces it takes the backslashes out.
-func splitEscaped(s string, separator byte) []string {
-	var pieces []string
-	var piece strings.Builder
-	for i := 0; i < len(s); i++ {
+func (h host) appendLayers(dirs []string, list string) []string {
+	for dir := range strings.SplitSeq(list, ":") {
 		switch {
-		case s[i] == '\\' && i+1 < len(s) && (s[i+1] == separator || s[i+1] == '\\'):
-			i++
-			piece.WriteByte(s[i])
-		case s[i] == separator:
-			pieces = append(pieces, piece.String())
-			piece.Reset()
-		default:
-			piece.WriteByte(s[i])
+		case len(dirs) > maxLayers:
+			return dirs
+		case len(dirs) == maxLayers:
+			dirs = append(dirs, unresolved)
+		case dir != "":
+			dirs = append(dirs, h.resolve(dir))
 		}
 	}
-	return append(pieces, piece.String())
+	return dirs
 }

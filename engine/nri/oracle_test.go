@@ -121,7 +121,7 @@ func hookFacts(h rspec.Hook) []any {
 	if h.Timeout != nil {
 		timeout = *h.Timeout
 	}
-	if path.IsAbs(h.Path) {
+	if path.IsAbs(h.Path) && !strings.Contains(h.Path, "..") {
 		h.Path = path.Clean(h.Path)
 	}
 	return []any{h.Path, list(h.Args), list(h.Env), timeout}

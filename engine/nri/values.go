@@ -21,7 +21,9 @@ func insideRoot(p string) string {
 
 func hookValue(h *api.Hook) *engine.Hook {
 	v := &engine.Hook{Path: h.GetPath(), Args: h.GetArgs(), Env: h.GetEnv(), Timeout: h.GetTimeout().GetValue()}
-	if path.IsAbs(v.Path) {
+	// What lies behind .. depends on links: such a path is left as it is, and is none
+	// that anybody would grant.
+	if path.IsAbs(v.Path) && !strings.Contains(v.Path, "..") {
 		v.Path = path.Clean(v.Path)
 	}
 	return v

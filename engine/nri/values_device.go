@@ -34,22 +34,22 @@ func (x *builder) devices(adjust, old []*api.LinuxDevice) {
 	for _, p := range changedAt(old, after, func(d *api.LinuxDevice) string { return insideRoot(d.GetPath()) }, sameDevice) {
 		var before any
 		if p.hasOld {
-			before = x.host.device(p.old)
+			before = x.device(p.old)
 		}
 		if len(p.added) == 0 {
 			x.diff(engine.DeviceNode, p.key, before, nil, compound(api.Field_Devices, p.old.GetPath()))
 		}
 		for _, d := range p.added {
-			x.diff(engine.DeviceNode, p.key, before, x.host.device(d), compound(api.Field_Devices, d.GetPath()))
+			x.diff(engine.DeviceNode, p.key, before, x.device(d), compound(api.Field_Devices, d.GetPath()))
 		}
 	}
 }
 
 func sameDevice(a, b *api.LinuxDevice) bool { return proto.Equal(a, b) }
 
-func (h host) device(d *api.LinuxDevice) *engine.Device {
+func (x *builder) device(d *api.LinuxDevice) *engine.Device {
 	v := &engine.Device{Type: d.GetType(), Major: d.GetMajor(), Minor: d.GetMinor(),
-		HostPaths: h.nodes(d.GetType(), d.GetMajor(), d.GetMinor())}
+		HostPaths: x.nodes.of(x.host, d.GetType(), d.GetMajor(), d.GetMinor())}
 	if d.GetFileMode() != nil {
 		v.FileMode = new(d.GetFileMode().GetValue())
 	}

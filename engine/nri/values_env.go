@@ -44,8 +44,8 @@ func (x *builder) checkEnv(adjust []*api.KeyValue) {
 		if name == "" {
 			x.malformed("a variable without a name")
 		}
-		if strings.Contains(name, "=") {
-			x.malformed("variable name %q holds an equals sign", name)
+		if before, _, ok := strings.Cut(name, "="); ok {
+			x.malformed("the name of a variable, %q and more, holds an equals sign", before)
 		}
 		if _, ok := seen[name]; ok {
 			x.malformed("variable %q is set twice", name)

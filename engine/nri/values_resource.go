@@ -3,6 +3,7 @@ package nri
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 
@@ -23,6 +24,7 @@ func (x *builder) resources(r, old *api.LinuxResources) {
 	if r == nil {
 		return
 	}
+	x.checkResources(r)
 	set := cpuLimits(r.GetCpu())
 	if l := r.GetMemory().GetLimit().GetValue(); l != 0 {
 		owned := simple(api.Field_MemLimit)
@@ -75,9 +77,25 @@ func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResou
 				x.limit(i, l, before[l.name])
 			}
 		}
+		x.checkResources(u.GetLinux().GetResources())
 		x.deviceRules(u.GetLinux().GetResources().GetDevices())
 	}
 	x.target = own
+}
+
+// checkResources finds names that runtimes make names of files of, and that would
+// lead out of the container's cgroup. runc and crun refuse them, not everybody does.
+func (x *builder) checkResources(r *api.LinuxResources) {
+	for _, k := range slices.Sorted(maps.Keys(r.GetUnified())) {
+		if k == "" || strings.Contains(k, "/") {
+			x.malformed("%q is no file of a cgroup", k)
+		}
+	}
+	for _, h := range r.GetHugepageLimits() {
+		if strings.Contains(h.GetPageSize(), "/") {
+			x.malformed("%q is no size of huge pages", h.GetPageSize())
+		}
+	}
 }
 
 // updateElements counts what updates list, each update itself included.

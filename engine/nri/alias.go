@@ -1,0 +1,74 @@
+package nri
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// wellKnown are places of the host that policies guard or that hold such places.
+// Where one of them is a symbolic link, what it leads to is the same place by
+// another name, and a source that names that directly would pass by every policy
+// which knows the usual name.
+var wellKnown = []string{
+	"/boot", "/efi", "/etc", "/home", "/home/kubernetes", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/var",
+	"/etc/cni", "/etc/containerd", "/etc/crio", "/etc/docker", "/etc/kubernetes", "/etc/nri",
+	"/opt/cni", "/opt/containerd", "/opt/nri",
+	"/usr/lib", "/usr/lib/cni", "/usr/libexec", "/usr/libexec/cni", "/usr/libexec/kubernetes", "/usr/libexec/oci",
+	"/usr/local", "/usr/local/lib", "/usr/local/lib/cni", "/usr/share", "/usr/share/containers", "/usr/share/containers/oci",
+	"/var/lib", "/var/lib/buildkit", "/var/lib/calico", "/var/lib/cni", "/var/lib/containerd", "/var/lib/containers", "/var/lib/cri-dockerd",
+	"/var/lib/crio", "/var/lib/docker", "/var/lib/dockershim", "/var/lib/etcd", "/var/lib/incus", "/var/lib/k0s",
+	"/var/lib/kube-proxy", "/var/lib/kubelet", "/var/lib/lxc", "/var/lib/lxd", "/var/lib/machines", "/var/lib/multus", "/var/lib/nerdctl",
+	"/var/lib/nri", "/var/lib/rancher", "/var/lib/sysbox", "/var/log", "/var/log/containers", "/var/log/pods", "/var/run",
+	"/var/snap", "/var/snap/lxd", "/var/snap/microk8s",
+}
+
+// link is a well-known place that leads elsewhere.
+type link struct{ place, target string }
+
+// links finds the well-known places that are symbolic links. One below a link is
+// found by that link.
+func (h host) links() []link {
+	var found []link
+	root := strings.TrimSuffix(h.root, "/")
+	for _, p := range wellKnown {
+		var st unix.Stat_t
+		if unix.Lstat(root+p, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFLNK {
+			continue
+		}
+		if target := h.resolve(p); target != p {
+			found = append(found, link{place: p, target: target})
+		}
+	}
+	return found
+}
+
+// aliases names the well-known places that a mount shows by another name.
+func (b *binds) aliases(v *engine.Mount) []string {
+	paths := v.Layers
+	if v.Type == "bind" {
+		paths = append([]string{v.ResolvedSource}, paths...)
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	if !b.looked {
+		b.links, b.looked = b.host.links(), true
+	}
+	var names []string
+	for _, l := range b.links {
+		for _, p := range paths {
+			switch {
+			case p == l.target:
+				names = append(names, l.place)
+			case strings.HasPrefix(p, l.target+"/"):
+				names = append(names, l.place+strings.TrimPrefix(p, l.target))
+			case strings.HasPrefix(l.target, strings.TrimSuffix(p, "/")+"/"):
+				names = append(names, l.place)
+			}
+		}
+	}
+	return names
+}
