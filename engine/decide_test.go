@@ -499,6 +499,20 @@ func TestMessagesAreMasked(t *testing.T) {
 	}
 }
 
+// Values are found as a policy's %q writes them, and where a hook's environment has
+// them without a name.
+func TestQuotedValuesAreMasked(t *testing.T) {
+	r := review()
+	r.Changes = append(r.Changes,
+		&engine.Change{ID: "hook", Op: engine.Add, Field: engine.OCIHook, Value: &engine.Hook{Env: []string{"nameless"}}},
+		&engine.Change{ID: "x", Op: engine.Add, Field: engine.Env, Key: "X", Value: `a "b" c`})
+	say := engine.Verdict{Violations: []engine.Violation{{Policy: "p", Message: fmt.Sprintf("it is %q, nameless", `a "b" c`)}}}
+	d := engine.New(engine.Rules{Policies: says(say)}).Decide(t.Context(), r)
+	if got, want := d.Violations[0].Message, `it is "***", ***`; got != want {
+		t.Errorf("message %q, want %q", got, want)
+	}
+}
+
 // A path stays readable in what is said about it, also when it is the value of a
 // variable; in what is said about anything else it is masked.
 func TestMaskedPathsOfTheChange(t *testing.T) {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -124,20 +126,29 @@ func deref[T any](p *T) any {
 }
 
 // mask replaces the values of environment variables in texts.
-type mask struct{ values []string }
+type mask struct {
+	values   []string // longest first: a value may be part of another
+	replacer *strings.Replacer
+}
 
 // newMask collects the values that the review holds of variables whose names
 // match none of the patterns.
 func newMask(unmask []string, r *Review) mask {
-	var m mask
+	values := map[string]struct{}{}
 	add := func(name, value string) {
 		if len(value) >= minSecret && !Unmasked(unmask, name) {
-			m.values = append(m.values, value)
+			values[value] = struct{}{}
+			// As a policy's %q writes it.
+			quoted := strconv.Quote(value)
+			values[quoted[1:len(quoted)-1]] = struct{}{}
 		}
 	}
 	entries := func(env []string) {
 		for _, e := range env {
-			name, value, _ := strings.Cut(e, "=")
+			name, value, ok := strings.Cut(e, "=")
+			if !ok {
+				value = e // no variable at all, but who knows what it was meant to be
+			}
 			add(name, value)
 		}
 	}
@@ -155,23 +166,32 @@ func newMask(unmask []string, r *Review) mask {
 		}
 	}
 	entries(r.Container.GetEnv())
-	// Longest first: a value may be part of another.
-	slices.SortFunc(m.values, func(a, b string) int { return len(b) - len(a) })
-	return m
+	list := slices.SortedFunc(maps.Keys(values), func(a, b string) int {
+		return cmp.Or(len(b)-len(a), cmp.Compare(a, b))
+	})
+	return mask{list, replacer(list)}
 }
 
-func (m mask) text(s string) string { return m.about(nil, s) }
+// replacer replaces all values in one pass, however many there are.
+func replacer(values []string) *strings.Replacer {
+	pairs := make([]string, 0, 2*len(values))
+	for _, v := range values {
+		pairs = append(pairs, v, masked)
+	}
+	return strings.NewReplacer(pairs...)
+}
+
+func (m mask) text(s string) string { return m.replacer.Replace(s) }
 
 // about masks a text that is about a change. Where that is a path, say, the path
 // stays readable even when it is the value of some variable too.
 func (m mask) about(c *Change, s string) string {
 	public := c.public()
-	for _, v := range m.values {
-		if !strings.Contains(public, v) {
-			s = strings.ReplaceAll(s, v, masked)
-		}
+	if m.text(public) == public {
+		return m.text(s)
 	}
-	return s
+	secret := slices.DeleteFunc(slices.Clone(m.values), func(v string) bool { return strings.Contains(public, v) })
+	return replacer(secret).Replace(s)
 }
 
 // public is what may be read of a change by anybody who learns of it.

@@ -165,6 +165,9 @@ func (g *Grant) checkField(spec FieldSpec) error {
 		needs("keys", len(g.Keys) > 0, Annotation, CDI, DeviceNode, Env, Eviction, OCIHook,
 			Namespaces, NetDevice, Resource, POSIXRlimit, Sysctl, Unknown),
 	}
+	if g.Min != nil && g.Max != nil && *g.Min > *g.Max {
+		errs = append(errs, fmt.Errorf("min %v is above max %v", *g.Min, *g.Max))
+	}
 	for _, t := range g.Types {
 		if (t == "bind" || t == "overlay") && len(g.Sources) == 0 {
 			errs = append(errs, fmt.Errorf("a grant for mounts of type %s needs sources", t))
@@ -326,6 +329,8 @@ func (g *Grant) matchesMount(destination string, m *Mount) bool {
 	}
 	host := slices.Clone(m.Layers)
 	switch {
+	case m.Type == "overlay" && len(m.Layers) == 0:
+		return false // of what it is made was not understood
 	case m.Type == "bind":
 		host = append(host, m.ResolvedSource)
 	case m.Type != "tmpfs" && path.IsAbs(m.Source):

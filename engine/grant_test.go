@@ -20,7 +20,7 @@ func granting(g Grant, c Change) bool {
 }
 
 func TestGrantCheck(t *testing.T) {
-	one := 1.0
+	one, two := 1.0, 2.0
 	for name, tc := range map[string]struct {
 		grant Grant
 		want  string
@@ -38,6 +38,7 @@ func TestGrantCheck(t *testing.T) {
 		"a source that climbs":       {Grant{Field: MountPoint, Sources: []string{"/srv/../etc"}}, `source "/srv/../etc" must be an absolute path`},
 		"a score without bounds":     {Grant{Field: OOMScoreAdj}, "a grant for field oomScoreAdj needs min or max"},
 		"bounds of a name":           {Grant{Field: Env, Keys: []string{"A"}, Max: &one}, "min and max means nothing for field env"},
+		"bounds that cross":          {Grant{Field: Resource, Keys: []string{"a"}, Min: &two, Max: &one}, "min 2 is above max 1"},
 		"a device rule without rule": {Grant{Field: DeviceCgroup}, "a grant for field deviceRule needs values"},
 		"a device rule that is none": {Grant{Field: DeviceCgroup, Values: []string{"c 1:3"}}, `device rule "c 1:3" must read TYPE MAJOR:MINOR ACCESS`},
 		"a command that is not told": {Grant{Field: Args}, "a grant for field args needs args"},
@@ -151,6 +152,7 @@ func TestGrantMount(t *testing.T) {
 		"onto the place beside it":     {place, "/etc/app2", bind("/srv/models"), false},
 		"layers":                       {dir, "/models", Mount{Type: "overlay", Layers: []string{"/srv/models/a", "/srv/models/b"}, ReadOnly: true}, true},
 		"one layer elsewhere":          {dir, "/models", Mount{Type: "overlay", Layers: []string{"/srv/models/a", "/etc"}, ReadOnly: true}, false},
+		"layers that nobody knows":     {dir, "/models", Mount{Type: "overlay", ReadOnly: true}, false},
 		"another type":                 {dir, "/models", Mount{Type: "tmpfs", ReadOnly: true}, false},
 		"tmpfs":                        {scratch, "/scratch", Mount{Type: "tmpfs", Source: "/scratch"}, true},
 		"bind where tmpfs is meant":    {scratch, "/scratch", bind("/srv/models"), false},

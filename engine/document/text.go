@@ -99,15 +99,20 @@ type mask struct {
 
 func (m mask) hides(name string) bool { return m.on && !engine.Unmasked(m.unmask, name) }
 
-// entries masks a list of NAME=value.
+// entries masks a list of NAME=value. An entry without a name could be a value.
 func (m mask) entries(env []string) []string {
 	if !m.on {
 		return env
 	}
 	env = slices.Clone(env)
 	for i, entry := range env {
-		if name, _, ok := strings.Cut(entry, "="); ok && m.hides(name) {
+		name, _, ok := strings.Cut(entry, "=")
+		switch {
+		case !m.hides(name):
+		case ok:
 			env[i] = name + "=" + masked
+		default:
+			env[i] = masked
 		}
 	}
 	return env
