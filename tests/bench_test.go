@@ -35,7 +35,7 @@ func BenchmarkDecision(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	border, guard, req := &nri.Border{}, engine.New(set.Rules()), reference(b)
+	border, guard, req := &nri.Border{Places: &nri.Places{}}, engine.New(set.Rules()), reference(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		if d := guard.Decide(context.Background(), border.Adjustment(req)); !d.Allowed {
@@ -46,7 +46,7 @@ func BenchmarkDecision(b *testing.B) {
 
 // BenchmarkReview measures the part of it that makes the review.
 func BenchmarkReview(b *testing.B) {
-	border, req := &nri.Border{}, reference(b)
+	border, req := &nri.Border{Places: &nri.Places{}}, reference(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		border.Adjustment(req)

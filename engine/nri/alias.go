@@ -2,6 +2,8 @@ package nri
 
 import (
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +29,32 @@ var wellKnown = []string{
 
 // link is a well-known place that leads elsewhere.
 type link struct{ place, target string }
+
+// memory is how long [Places] takes for granted what it has seen. Whoever makes one
+// of these places a link is the host's administrator, who sets up no trap.
+const memory = 10 * time.Second
+
+// Places remembers for some seconds which well-known places of the host are symbolic
+// links. The zero value is ready for use, by any number of goroutines.
+type Places struct {
+	mu    sync.Mutex
+	root  string
+	until time.Time
+	links []link
+}
+
+// of returns the links of a host. A nil Places looks each time.
+func (p *Places) of(h host) []link {
+	if p == nil {
+		return h.links()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); p.root != h.root || now.After(p.until) {
+		p.root, p.links, p.until = h.root, h.links(), now.Add(memory)
+	}
+	return p.links
+}
 
 // links finds the well-known places that are symbolic links. One below a link is
 // found by that link.
@@ -55,7 +83,7 @@ func (b *binds) aliases(v *engine.Mount) []string {
 		return nil
 	}
 	if !b.looked {
-		b.links, b.looked = b.host.links(), true
+		b.links, b.looked = b.places.of(b.host), true
 	}
 	var names []string
 	for _, l := range b.links {

@@ -21,6 +21,8 @@ type Border struct {
 	// HostRoot is where the host's file system is found, for resolving symbolic
 	// links in the sources of mounts and for finding device nodes. "" is "/".
 	HostRoot string
+	// Places saves looking at the host for each review; nil is right but slower.
+	Places *Places
 	// Lookup finds a container and its pod among those that the guard has seen; it
 	// returns nil, nil for others, whose updates are denied. A nil Lookup has seen
 	// nothing.

@@ -30,7 +30,7 @@ func (x *builder) mounts(adjust, old []*api.Mount) {
 		}
 		after = append(after, m)
 	}
-	had := newBinds(x.host, old)
+	had := x.binds(old)
 	changed := changedAt(old, after, func(m *api.Mount) string { return insideRoot(m.GetDestination()) }, sameMount)
 	changed = append(changed, reordered(old, after, changed)...)
 	for _, c := range changed {
@@ -102,11 +102,14 @@ type binds struct {
 	host     host
 	mounts   []*api.Mount
 	bySource map[string][]*engine.Mount
-	links    []link // nil until looked for
-	looked   bool
+	places   *Places
+	links    []link
+	looked   bool // whether links were looked for
 }
 
-func newBinds(h host, mounts []*api.Mount) *binds { return &binds{host: h, mounts: mounts} }
+func (x *builder) binds(mounts []*api.Mount) *binds {
+	return &binds{host: x.host, mounts: mounts, places: x.border.Places}
+}
 
 // value reads a mount as the OCI runtime does and compares it with what there was.
 func (b *binds) value(m *api.Mount) *engine.Mount {

@@ -55,7 +55,7 @@ func take(spec *rspec.Spec) snapshot {
 		s.put(engine.Annotation, k, v)
 	}
 	for _, m := range spec.Mounts {
-		s.put(engine.MountPoint, inside(m.Destination), mountFacts{m.Destination, effectiveType(m), m.Source, m.Options})
+		s.put(engine.MountPoint, inside(m.Destination), m.Type+spelledAs+render(mountFacts{m.Destination, effectiveType(m), m.Source, m.Options}))
 	}
 	if p := spec.Process; p != nil {
 		for _, e := range p.Env {
@@ -97,7 +97,8 @@ func take(spec *rspec.Spec) snapshot {
 	return s
 }
 
-// spelledAs keeps the spellings of one kernel parameter apart while they are compared.
+// spelledAs keeps the spellings of one kernel parameter, or of one type of mount, apart
+// while they are compared.
 const spelledAs = "\x00"
 
 type mountFacts struct {
