@@ -3,7 +3,8 @@
 # description: >-
 #   A mount must not show a container the places from which the host, its services or
 #   its containers are controlled, whether it names such a place, something below it
-#   or a directory that holds it. Sources are compared with symbolic links resolved; the
+#   or a directory that holds it. Sources are compared with symbolic links resolved, and
+#   by the other names that the host's links give to them and to what lies below; the
 #   layers of an overlay count like sources. What the container had mounted before is
 #   not shown anew.
 # custom:
@@ -35,15 +36,19 @@ deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
 deny contains {"change": c.id, "msg": message(c, layer)} if {
 	some c in input.changes.mount
 	some layer in c.value.layers
-	strings.any_prefix_match(concat("", [layer, "/"]), places)
 	not c.granted
+	sensitive(layer)
 }
 
-deny contains {"change": c.id, "msg": message(c, layer)} if {
+# A link of the host's can make /mnt/docker the same place as /var/lib/docker. The first
+# such name is enough to say, and none where the mount is objected to by its own.
+deny contains {"change": c.id, "msg": message(c, alias)} if {
 	some c in input.changes.mount
-	some layer in c.value.layers
-	layer in holders
+	some alias in c.value.aliases
+	not c.value.hadSource
 	not c.granted
+	alias == min({name | some name in c.value.aliases; sensitive(name)})
+	not shows_itself(c.value)
 }
 
 # An overlay whose layers were not understood could be made of anything.
@@ -55,23 +60,56 @@ deny contains {"change": c.id, "msg": msg} if {
 	msg := sprintf("the overlay at %s names no directory that it is made of; %s", [c.key, lib.lift])
 }
 
+# sensitive: the path is a sensitive place, lies in one or holds one.
+sensitive(path) if path in holders
+
+sensitive(path) if strings.any_prefix_match(lib.dir(path), places)
+
+shows_itself(mount) if sensitive(mount.resolvedSource)
+
+shows_itself(mount) if {
+	some layer in mount.layers
+	sensitive(layer)
+}
+
 message(c, path) := sprintf(
-	"%s of the host would be mounted at %s; %s %s; %s",
-	[path, c.key, lib.place(dir), why[dir], lib.lift],
+	"%s of the host would be mounted at %s%s; %s %s; %s",
+	[path, c.key, by_another_name(c, path), lib.place(dir), why[dir], lib.lift],
 ) if {
 	dir := lib.nearest(path, places)
 }
 
+by_another_name(c, path) := " by another name" if {
+	not path in c.value.layers
+	path != c.value.resolvedSource
+} else := ""
+
 # holders hold one of the places, or more. A source that cannot be told is shown as /.
-holders := {"/", "/opt", "/usr", "/usr/lib", "/usr/libexec", "/var", "/var/lib", "/var/log", "/var/snap"}
+holders := {
+	"/",
+	"/home",
+	"/opt",
+	"/usr",
+	"/usr/lib",
+	"/usr/libexec",
+	"/usr/local",
+	"/usr/local/lib",
+	"/usr/share",
+	"/usr/share/containers",
+	"/var",
+	"/var/lib",
+	"/var/log",
+	"/var/snap",
+}
 
 places := object.keys(why)
 
 # why holds every sensitive place and what makes it one: places of the system, of
-# container runtimes, of Kubernetes, of CNI.
+# container runtimes and their hooks, of Kubernetes, of CNI.
 why := {
 	"/boot/": "holds the kernel that the host starts with",
 	"/dev/": "holds the host's devices",
+	"/efi/": "holds what the host starts with",
 	"/etc/": "configures the host",
 	"/proc/": "shows and controls the host's processes",
 	"/root/": "is root's home, with its keys",
@@ -94,6 +132,9 @@ why := {
 	"/var/lib/nerdctl/": "is the state of nerdctl",
 	"/var/lib/sysbox/": "is the state of Sysbox",
 	"/var/snap/lxd/": "is the state of LXD",
+	"/usr/libexec/oci/": "holds OCI hooks, which run on the host as root",
+	"/usr/share/containers/oci/": "says which OCI hooks run on the host as root",
+	"/home/kubernetes/": "holds programs and credentials of GKE's nodes",
 	"/usr/libexec/kubernetes/": "holds volume plugins that the kubelet runs",
 	"/var/lib/etcd/": "is the cluster's data",
 	"/var/lib/k0s/": "is the state of k0s",
@@ -106,5 +147,8 @@ why := {
 	"/opt/cni/": "holds CNI plugins, which the runtime runs as root",
 	"/usr/lib/cni/": "holds CNI plugins, which the runtime runs as root",
 	"/usr/libexec/cni/": "holds CNI plugins, which the runtime runs as root",
+	"/usr/local/lib/cni/": "holds CNI plugins, which the runtime runs as root",
+	"/var/lib/calico/": "is the state of Calico",
 	"/var/lib/cni/": "is the state of CNI plugins",
+	"/var/lib/multus/": "is the state of Multus",
 }

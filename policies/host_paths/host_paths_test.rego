@@ -12,6 +12,9 @@ overlay(layers) := t.mount("/mnt", {
 	"readOnly": true,
 })
 
+# known is a bind mount of a source that the host's links also give other names to.
+known(source, aliases) := t.mount("/mnt", {"source": source, "resolvedSource": source, "aliases": aliases})
+
 stopped := {
 	"the host's root": t.bind("/"),
 	"a place": t.bind("/etc"),
@@ -40,6 +43,21 @@ stopped := {
 	"CNI's plugins": t.bind("/opt/cni/bin"),
 	"CNI's state": t.bind("/var/lib/cni"),
 	"NRI's plugins": t.bind("/opt/nri/plugins"),
+	"GKE's programs": t.bind("/home/kubernetes/bin"),
+	"all homes, and GKE's programs": t.bind("/home"),
+	"the boot loader": t.bind("/efi/EFI"),
+	"configuration of OCI hooks": t.bind("/usr/share/containers/oci/hooks.d"),
+	"what holds that": t.bind("/usr/share/containers"),
+	"OCI hooks": t.bind("/usr/libexec/oci/hooks.d"),
+	"Calico": t.bind("/var/lib/calico"),
+	"Multus": t.bind("/var/lib/multus"),
+	"CNI's plugins, local": t.bind("/usr/local/lib/cni"),
+	"a place by another name": known("/mnt/docker", ["/var/lib/docker"]),
+	"below a place by another name": known("/mnt/docker/volumes", ["/var/lib/docker/volumes"]),
+	"what holds a place by another name": known("/mnt/var", ["/srv", "/var"]),
+	"one name of several": known("/mnt", ["/home/alice", "/var/lib/kubelet"]),
+	"a place by both names": known("/run/containerd", ["/var/run/containerd"]),
+	"a layer by another name": object.union(overlay(["/mnt/docker"]), {"value": {"aliases": ["/var/lib/docker"]}}),
 	"a link that leads there": t.mount("/mnt", {"source": "/srv/innocent", "resolvedSource": "/etc/shadow"}),
 	"a source that cannot be told": t.mount("/mnt", {"source": "rootfs", "resolvedSource": "/"}),
 	"a replacement": object.union(t.bind("/etc"), {"op": "replace"}),
@@ -57,6 +75,9 @@ passed := {
 	"next to places": t.bind("/var/lib/nri-resource-policy/c0ffee"),
 	"name of a place further down": t.bind("/srv/etc"),
 	"had before": t.mount("/mnt", {"resolvedSource": "/var/lib/kubelet/pods/1/volumes/data", "hadSource": true}),
+	"other names elsewhere": known("/mnt/home", ["/home/alice", "/opt/models", "/var/lib/dockers"]),
+	"had before, by another name": object.union(known("/mnt/docker", ["/var/lib/docker"]), {"value": {"hadSource": true}}),
+	"layers elsewhere by other names": object.union(overlay(["/mnt/srv"]), {"value": {"aliases": ["/srv"]}}),
 	"layers elsewhere": overlay(["/srv/lower", "/srv/upper"]),
 	"tmpfs": t.of_type("tmpfs"),
 	"mqueue": t.of_type("mqueue"),
@@ -101,18 +122,36 @@ test_layers_of_a_bind_that_was_there if {
 	t.ids(host_paths.deny) == {"0"} with input as t.review([c])
 }
 
+# A mount that is sensitive by its own name and by others is objected to once.
+test_one_objection_to_several_names if {
+	count(host_paths.deny) == 1 with input as t.review([known("/run/crio", ["/var/run/crio", "/etc/crio"])])
+	count(host_paths.deny) == 1 with input as t.review([known("/mnt", ["/var/lib/docker", "/etc/cni"])])
+	layers := object.union(overlay(["/run/crio"]), {"value": {"aliases": ["/var/run/crio"]}})
+	count(host_paths.deny) == 1 with input as t.review([layers])
+}
+
 test_messages[note] if {
 	some note, tc in {
-		"below": {"source": "/run/docker.sock", "msg": concat("", [
+		"below": {"change": t.bind("/run/docker.sock"), "msg": concat("", [
 			"/run/docker.sock of the host would be mounted at /mnt; ",
 			"/run holds the sockets of the runtime and of the host's services; ",
 			"if this is meant, grant it in the configuration",
 		])},
-		"above": {"source": "/var/lib", "msg": concat("", [
+		"above": {"change": t.bind("/var/lib"), "msg": concat("", [
 			"/var/lib of the host would be mounted at /mnt; ",
 			"/var/lib/buildkit is the state of buildkit; ",
 			"if this is meant, grant it in the configuration",
 		])},
+		"by another name": {"change": known("/mnt/data", ["/var/lib/docker"]), "msg": concat("", [
+			"/var/lib/docker of the host would be mounted at /mnt by another name; ",
+			"/var/lib/docker is the state of docker; ",
+			"if this is meant, grant it in the configuration",
+		])},
+		"a layer": {"change": overlay(["/etc"]), "msg": concat("", [
+			"/etc of the host would be mounted at /mnt; ",
+			"/etc configures the host; ",
+			"if this is meant, grant it in the configuration",
+		])},
 	}
-	{e.msg | some e in host_paths.deny} == {tc.msg} with input as t.review([t.bind(tc.source)])
+	{e.msg | some e in host_paths.deny} == {tc.msg} with input as t.review([tc.change])
 }

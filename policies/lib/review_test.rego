@@ -138,6 +138,7 @@ zero := {
 		"source": "",
 		"resolvedSource": "",
 		"layers": [],
+		"aliases": [],
 		"options": [],
 		"readOnly": false,
 		"recursive": false,
