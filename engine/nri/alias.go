@@ -15,7 +15,7 @@ import (
 // another name, and a source that names that directly would pass by every policy
 // which knows the usual name.
 var wellKnown = []string{
-	"/boot", "/efi", "/etc", "/home", "/home/kubernetes", "/mnt", "/opt", "/root", "/run", "/srv", "/usr", "/var",
+	"/boot", "/dev", "/efi", "/etc", "/home", "/home/kubernetes", "/mnt", "/opt", "/proc", "/root", "/run", "/srv", "/sys", "/usr", "/var",
 	"/etc/cni", "/etc/containerd", "/etc/crio", "/etc/docker", "/etc/kubernetes", "/etc/nri",
 	"/opt/cni", "/opt/containerd", "/opt/nri",
 	"/usr/lib", "/usr/lib/cni", "/usr/libexec", "/usr/libexec/cni", "/usr/libexec/kubernetes", "/usr/libexec/oci",
