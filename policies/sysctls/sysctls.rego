@@ -36,10 +36,16 @@ deny contains {"change": c.id, "msg": msg} if {
 # owner: the namespace that a parameter belongs to.
 owner := {"kernel.": "ipc", "net.": "network"}
 
-# shared: the runtime listed the container's namespaces, and this one is not there.
-shared(namespace) if {
-	count(input.container.linux.namespaces) > 0
-	not namespace in {n.type | some n in input.container.linux.namespaces}
+# shared: the runtime listed the namespaces of the container or of its pod, and this one
+# is not there. Of a container, containerd lists also those of the host, as its pod's,
+# so that only the pod tells.
+shared(namespace) if lacks(input.container.linux.namespaces, namespace)
+
+shared(namespace) if lacks(input.pod.linux.namespaces, namespace)
+
+lacks(namespaces, type) if {
+	count(namespaces) > 0
+	not type in {n.type | some n in namespaces}
 }
 
 # safe: Kubernetes' safe sysctls, as of 1.32 (Pod Security Standards, baseline).

@@ -94,6 +94,39 @@ test_the_hosts_own[note] if {
 	t.ids(sysctls.deny) == tc.want with input as with_namespaces(tc.namespaces, [shm, ports])
 }
 
+# in_pod is a container that lists all namespaces, as containerd's do, in a pod that
+# lists those that it has of its own.
+in_pod(types, changes) := object.union(t.review(changes), {"pod": {"linux": {"namespaces": listed}}}) if {
+	listed := [{"type": type, "path": ""} | some type in types]
+}
+
+test_the_hosts_own_by_the_pod[note] if {
+	some note, tc in {
+		"host network": {"namespaces": ["ipc", "mount", "pid", "uts"], "want": {"1"}},
+		"host IPC": {"namespaces": ["mount", "network", "pid", "uts"], "want": {"0"}},
+		"both": {"namespaces": ["mount", "pid"], "want": {"0", "1"}},
+		"neither": {"namespaces": ["ipc", "mount", "network", "pid", "uts"], "want": set()},
+		"not told": {"namespaces": [], "want": set()},
+	}
+	t.ids(sysctls.deny) == tc.want with input as in_pod(tc.namespaces, [shm, ports])
+}
+
+# What the container lacks is the host's, whatever its pod has.
+test_the_hosts_own_in_a_pod_that_has_its_own if {
+	request := json.patch(in_pod(["ipc", "mount", "network"], [shm, ports]), [{
+		"op": "replace",
+		"path": "/container/linux/namespaces",
+		"value": [{"type": "ipc", "path": ""}],
+	}])
+	t.ids(sysctls.deny) == {"1"} with input as request
+}
+
+# A container without a list, in a pod with one.
+test_the_hosts_own_of_a_container_that_tells_nothing if {
+	request := json.remove(in_pod(["mount"], [shm, ports]), ["/container/linux"])
+	t.ids(sysctls.deny) == {"0", "1"} with input as request
+}
+
 test_a_runtime_that_tells_no_namespaces if {
 	request := json.remove(t.review([shm, ports]), ["/container/linux"])
 	t.ids(sysctls.deny) == set() with input as request
