@@ -11,15 +11,28 @@ stopped := object.union(
 			"/bin/sh",
 			"/dev",
 			"/etc",
+			"/etc/alternatives/java",
+			"/etc/cron.d/x",
+			"/etc/crontab",
+			"/etc/init.d",
+			"/etc/inittab",
 			"/etc/ld-musl-x86_64.path",
 			"/etc/ld.so.cache",
 			"/etc/ld.so.conf",
 			"/etc/ld.so.conf.d/x.conf",
 			"/etc/ld.so.preload",
 			"/etc/passwd",
+			"/etc/perl/sitecustomize.pl",
+			"/etc/pki/tls",
 			"/etc/profile.d",
+			"/etc/python3.11/sitecustomize.py",
 			"/etc/shadow",
+			"/etc/ssl",
+			"/etc/ssl/openssl.cnf",
 			"/etc/sudoers.d/x",
+			"/etc/systemd/system/x.service",
+			"/etc/zsh/zshenv",
+			"/etc/zshenv",
 			"/lib",
 			"/lib/ld-musl-x86_64.so.1",
 			"/lib64/ld-linux-x86-64.so.2",
@@ -27,8 +40,17 @@ stopped := object.union(
 			"/proc/self",
 			"/proc/sys/kernel",
 			"/root",
+			"/root/.bash_profile",
+			"/root/.bashrc",
+			"/root/.config/git/config",
+			"/root/.gitconfig",
+			"/root/.local/lib/python3.11/site-packages",
+			"/root/.profile",
 			"/root/.ssh/authorized_keys",
+			"/root/.zshrc",
 			"/run/nvidia-container-devices/0",
+			"/run/secrets",
+			"/run/secrets/kubernetes.io/serviceaccount/token",
 			"/sbin/init",
 			"/sys",
 			"/sys/fs/cgroup",
@@ -38,7 +60,12 @@ stopped := object.union(
 			"/usr/lib/x86_64-linux-gnu/libc.so.6",
 			"/usr/local",
 			"/usr/local/bin",
+			"/usr/share",
+			"/usr/share/perl5",
 			"/var/run/nvidia-container-devices",
+			"/var/run/secrets/kubernetes.io",
+			"/var/run/secrets/kubernetes.io/serviceaccount",
+			"/var/spool/cron/root",
 		]
 	},
 	{
@@ -62,15 +89,21 @@ passed := object.union(
 			"/etc/ssl/certs/ca.crt",
 			"/libs",
 			"/mnt/proc",
+			"/etc/ssl/openssl.cnf.d",
 			"/opt/nvidia/lib",
 			"/procs",
 			"/run",
-			"/run/secrets",
+			"/root/.cache/models",
+			"/root/data",
+			"/run/secrets/db",
+			"/run/secrets/kubernetes.io/other",
 			"/sysroot",
 			"/tmp",
 			"/usr/local/nvidia",
 			"/usr/share/zoneinfo",
-			"/var/run/secrets/kubernetes.io/serviceaccount",
+			"/var/log/app",
+			"/var/run",
+			"/var/run/secrets/eks.amazonaws.com/serviceaccount",
 		]
 	},
 	{
@@ -110,17 +143,20 @@ test_nothing_to_judge if {
 	mount_destinations.deny == set() with input as t.review([])
 }
 
-# The places that are orders to a hook lie in directories that are mounted often.
+test_the_kernel_is_guarded if object.subset(mount_destinations.guarded, mount_destinations.kernel)
+
+# Orders to a hook and credentials lie in directories that are mounted often.
 test_holders_are_complete if {
-	code := {place | some place in mount_destinations.guarded; not contains(place, "nvidia")}
-	mount_destinations.holders == t.parents(code) | {"/dev"}
+	guarded := {place | some place in mount_destinations.guarded; not contains(place, "nvidia")}
+	often := {"/run", "/var", "/var/run"}
+	mount_destinations.holders == (t.parents(guarded) - often) | {"/dev"}
 }
 
 test_messages if {
 	{e.msg | some e in mount_destinations.deny} == {
 		concat("", [
 			"a mount at /etc/ld.so.preload would change what the container's programs are, ",
-			"or what they see of the kernel; if this is meant, grant it in the configuration",
+			"who they act as, or what they see of the kernel; if this is meant, grant it in the configuration",
 		]),
 		concat("", [
 			"the mount at /proc/acpi would be taken away, which may uncover what the runtime hides of the kernel; ",
