@@ -21,6 +21,18 @@ deny contains {"change": c.id, "msg": msg} if {
 	msg := sprintf("variable %s makes programs load or run other code; %s", [c.key, lib.lift])
 }
 
+# npm takes the names of its options in any case, and - for _. Most reviews are told by
+# two letters.
+deny contains {"change": c.id, "msg": msg} if {
+	strings.any_prefix_match(names, {"NP", "Np", "nP", "np"})
+	some name in names
+	replace(lower(name), "-", "_") in npm
+	c := input.changes.env[name]
+	c.op != "remove"
+	not c.granted
+	msg := sprintf("variable %s makes npm run other code; %s", [c.key, lib.lift])
+}
+
 deny contains {"change": c.id, "msg": msg} if {
 	some name in listed(hooks)
 	c := input.changes.env[name]
@@ -36,6 +48,23 @@ listed(list) := (names & list.names) | {name |
 	strings.any_prefix_match(names, list.prefixes)
 	some name in names
 	strings.any_prefix_match(name, list.prefixes)
+}
+
+# npm: options that name a program, code to load, or a file with such options.
+npm := {
+	"npm_config_browser",
+	"npm_config_editor",
+	"npm_config_git",
+	"npm_config_globalconfig",
+	"npm_config_init_module",
+	"npm_config_node_gyp",
+	"npm_config_node_options",
+	"npm_config_prefix",
+	"npm_config_python",
+	"npm_config_script_shell",
+	"npm_config_shell",
+	"npm_config_userconfig",
+	"npm_config_viewer",
 }
 
 # code: what names code to load or to run, or options in which code can be named.
@@ -58,6 +87,7 @@ code := {
 		"BASH_LOADABLES_PATH",
 		"ENV",
 		"FPATH",
+		"INPUTRC",
 		"NULLCMD",
 		"PROMPT_COMMAND",
 		"PS0",
@@ -65,9 +95,13 @@ code := {
 		"PS2",
 		"PS4",
 		"READNULLCMD",
+		"SHELL",
 		"SHELLOPTS",
 		"ZDOTDIR",
-		# Python.
+		# Python, and programs in it.
+		"CLOUDSDK_PYTHON",
+		"CLOUDSDK_PYTHON_ARGS",
+		"GUNICORN_CMD_ARGS",
 		"PYTHONBREAKPOINT",
 		"PYTHONCASEOK",
 		"PYTHONEXECUTABLE",
@@ -106,39 +140,40 @@ code := {
 		"RUBYOPT",
 		"RUBYPATH",
 		"RUBYSHELL",
-		# Node.js, npm, Bun.
+		# Node.js, Bun; npm is below.
 		"BUN_INSPECT_PRELOAD",
 		"BUN_OPTIONS",
 		"NODE_COMPILE_CACHE",
 		"NODE_OPTIONS",
 		"NODE_PATH",
 		"NODE_REPL_EXTERNAL_MODULE",
-		"NPM_CONFIG_GLOBALCONFIG",
-		"NPM_CONFIG_NODE_OPTIONS",
-		"NPM_CONFIG_SCRIPT_SHELL",
-		"NPM_CONFIG_USERCONFIG",
-		"npm_config_globalconfig",
-		"npm_config_node_options",
-		"npm_config_script_shell",
-		"npm_config_userconfig",
 		# Java: the virtual machines, and what their wrappers pass on to them.
 		"ANT_OPTS",
 		"CATALINA_OPTS",
 		"CLASSPATH",
+		"ES_JAVA_OPTS",
 		"GRADLE_OPTS",
+		"HADOOP_CLIENT_OPTS",
+		"HADOOP_OPTS",
+		"HBASE_OPTS",
 		"IBM_JAVA_OPTIONS",
 		"JAVA_HOME",
 		"JAVA_OPTS",
 		"JAVA_TOOL_OPTIONS",
 		"JDK_JAVAC_OPTIONS",
 		"JDK_JAVA_OPTIONS",
+		"JVMFLAGS",
 		"KAFKA_OPTS",
+		"LOADER_PATH",
+		"LS_JAVA_OPTS",
 		"MAVEN_ARGS",
 		"MAVEN_OPTS",
 		"OPENJ9_JAVA_OPTIONS",
 		"SBT_OPTS",
+		"SERVER_JVMFLAGS",
+		"SPARK_SUBMIT_OPTS",
 		"_JAVA_OPTIONS",
-		# .NET and Mono.
+		# .NET, Mono, PowerShell.
 		"ASPNETCORE_HOSTINGSTARTUPASSEMBLIES",
 		"COMPlus_GCName",
 		"DOTNET_ADDITIONAL_DEPS",
@@ -152,6 +187,7 @@ code := {
 		"MONO_ENV_OPTIONS",
 		"MONO_GAC_PREFIX",
 		"MONO_PATH",
+		"PSModulePath",
 		# PHP.
 		"PHPRC",
 		"PHP_INI_SCAN_DIR",
@@ -182,13 +218,17 @@ code := {
 		"TCLLIBPATH",
 		"TCL_LIBRARY",
 		# Tools that run a command or load a configuration that names one: git, ssh, editors,
-		# pagers, make, kubectl.
+		# pagers, make, compilers, kubectl, AWS' tools.
+		"AWS_CONFIG_FILE",
+		"AWS_SHARED_CREDENTIALS_FILE",
 		"BORG_RSH",
 		"BROWSER",
+		"COMPILER_PATH",
 		"CVS_RSH",
 		"EDITOR",
 		"EMACSLOADPATH",
 		"EXINIT",
+		"GCC_EXEC_PREFIX",
 		"GIT_ASKPASS",
 		"GIT_COMMON_DIR",
 		"GIT_DIR",
@@ -202,9 +242,14 @@ code := {
 		"GIT_SSH_COMMAND",
 		"GIT_TEMPLATE_DIR",
 		"GNUMAKEFLAGS",
+		"GOCACHEPROG",
+		"GOENV",
 		"GOFLAGS",
+		"GOROOT",
+		"GOTOOLCHAIN",
 		"HGRCPATH",
 		"KUBECONFIG",
+		"KUBECTL_EXTERNAL_DIFF",
 		"LESSCLOSE",
 		"LESSOPEN",
 		"MAKEFILES",
@@ -230,22 +275,28 @@ code := {
 		"VIMRUNTIME",
 		"VISUAL",
 		"WGETRC",
-		# Libraries that load plugins or drivers: OpenSSL, Kerberos, SASL, ODBC, GLib, GTK, Qt,
-		# GStreamer, ImageMagick, iptables, graphics and accelerators.
+		# Libraries that load plugins or drivers: OpenSSL, Kerberos, SASL, ODBC, MySQL, GLib, GTK,
+		# Qt, GStreamer, ImageMagick, iptables, TensorFlow, fabrics, graphics and accelerators.
 		"CUDA_INJECTION32_PATH",
 		"CUDA_INJECTION64_PATH",
+		"FI_PROVIDER_PATH",
 		"GBM_BACKENDS_PATH",
 		"GDAL_DRIVER_PATH",
 		"GDK_PIXBUF_MODULE_FILE",
 		"GIO_EXTRA_MODULES",
 		"GIO_MODULE_DIR",
+		"GI_TYPELIB_PATH",
 		"GTK_IM_MODULE_FILE",
 		"GTK_MODULES",
 		"GTK_PATH",
 		"HSA_TOOLS_LIB",
+		"INTEL_LIBITTNOTIFY32",
+		"INTEL_LIBITTNOTIFY64",
 		"IPTABLES_LIB_DIR",
 		"KRB5_CONFIG",
 		"LIBGL_DRIVERS_PATH",
+		"LIBMYSQL_PLUGINS",
+		"LIBMYSQL_PLUGIN_DIR",
 		"LIBVA_DRIVERS_PATH",
 		"NCCL_NET_PLUGIN",
 		"NCCL_PROFILER_PLUGIN",
@@ -271,6 +322,8 @@ code := {
 		"ROCP_TOOL_LIBRARIES",
 		"SASL_CONF_PATH",
 		"SASL_PATH",
+		"TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
+		"UCX_MODULE_DIR",
 		"VDPAU_DRIVER_PATH",
 		"VK_ADD_DRIVER_FILES",
 		"VK_ADD_LAYER_PATH",
@@ -279,6 +332,7 @@ code := {
 		"VK_INSTANCE_LAYERS",
 		"VK_LAYER_PATH",
 		"XTABLES_LIBDIR",
+		"ZE_ENABLE_ALT_DRIVERS",
 		"__EGL_VENDOR_LIBRARY_DIRS",
 		"__EGL_VENDOR_LIBRARY_FILENAMES",
 	},
@@ -294,6 +348,10 @@ code := {
 		"LUA_INIT",
 		"LUA_PATH",
 		"MAGICK_", # modules and delegates of ImageMagick
+		"OMPI_MCA_", # any option of Open MPI, and of what it starts processes with
+		"PMIX_MCA_",
+		"PRTE_MCA_",
+		"UWSGI_", # any option of uWSGI
 	},
 }
 

@@ -25,6 +25,10 @@ stopped := object.union(
 			"PERL5OPT",
 			"RUBYOPT",
 			"NODE_OPTIONS",
+			"NPM_CONFIG_SCRIPT_SHELL",
+			"Npm_Config_Script-Shell",
+			"npm_config_git",
+			"npm_config_userconfig",
 			"JAVA_TOOL_OPTIONS",
 			"_JAVA_OPTIONS",
 			"CLASSPATH",
@@ -38,6 +42,28 @@ stopped := object.union(
 			"GIT_CONFIG_COUNT",
 			"SSH_ASKPASS",
 			"LESSOPEN",
+			"AWS_CONFIG_FILE",
+			"GCC_EXEC_PREFIX",
+			"GOENV",
+			"INPUTRC",
+			"KUBECTL_EXTERNAL_DIFF",
+			"SHELL",
+			"ES_JAVA_OPTS",
+			"HADOOP_OPTS",
+			"LOADER_PATH",
+			"SPARK_SUBMIT_OPTS",
+			"CLOUDSDK_PYTHON",
+			"GUNICORN_CMD_ARGS",
+			"PSModulePath",
+			"FI_PROVIDER_PATH",
+			"GI_TYPELIB_PATH",
+			"INTEL_LIBITTNOTIFY64",
+			"LIBMYSQL_PLUGINS",
+			"OMPI_MCA_plm_rsh_agent",
+			"TF_PLUGGABLE_DEVICE_LIBRARY_PATH",
+			"UCX_MODULE_DIR",
+			"UWSGI_PLUGIN",
+			"ZE_ENABLE_ALT_DRIVERS",
 			"KUBECONFIG",
 			"OPENSSL_CONF",
 			"VK_ICD_FILENAMES",
@@ -75,11 +101,19 @@ passed := object.union(
 			"PYTHONUNBUFFERED",
 			"PYTHONDONTWRITEBYTECODE",
 			"NODE_ENV",
+			"NPM_TOKEN",
+			"NPM_CONFIG_REGISTRY",
+			"npm_config_cache",
+			"npm_config_git_tag_version",
+			"XNPM_CONFIG_GIT",
 			"JAVA_VERSION",
 			"DOTNET_gcServer",
 			"GIT_COMMIT",
 			"GIT_AUTHOR_NAME",
 			"GOMAXPROCS",
+			"AWS_REGION",
+			"HADOOP_HOME",
+			"UCX_TLS",
 			"OMP_NUM_THREADS",
 			"CUDA_VISIBLE_DEVICES",
 			"NVIDIA",
@@ -89,6 +123,7 @@ passed := object.union(
 	{
 		"unset, of the loader": unset("LD_AUDIT"),
 		"unset, of an interpreter": unset("PYTHONSTARTUP"),
+		"unset, of npm": unset("npm_config_git"),
 		"unset, of nobody": unset("APP_MODE"),
 	},
 )
@@ -144,5 +179,9 @@ test_lists_are_disjoint if {
 		not strings.any_prefix_match(name, environment.hooks.prefixes)
 		not strings.any_prefix_match(name, environment.code.prefixes)
 	}
+	every name in environment.npm {
+		not strings.any_prefix_match(name, environment.code.prefixes | environment.hooks.prefixes)
+	}
 	count(environment.code.names & environment.hooks.names) == 0
+	count((environment.code.names | environment.hooks.names) & environment.npm) == 0
 }
