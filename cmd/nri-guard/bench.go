@@ -55,7 +55,7 @@ more than the whole: policies that are asked together share some of the cost.`,
 		if err != nil {
 			return err
 		}
-		b := &bench{config: c, requests: requests, hostRoot: *hostRoot, time: *duration}
+		b := &bench{config: c, requests: requests, hostRoot: hostRoot.String(), time: *duration}
 		result, err := b.run(cmd.Context(), set, *only)
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ printed for each.`,
 		}
 		e := &evaluation{
 			engine: engine.New(rules),
-			border: border{seen: map[string]seen{}, hostRoot: *hostRoot},
+			border: border{seen: map[string]seen{}, hostRoot: hostRoot.String()},
 			out:    cmd.OutOrStdout(),
 			json:   format.json(),
 			unmask: rules.Unmask,
@@ -61,12 +61,6 @@ printed for each.`,
 		return e.worst.error()
 	}
 	return cmd
-}
-
-func addHostRoot(cmd *cobra.Command) *string {
-	root := cmd.Flags().String("host-root", "/", "where the host's file system is, for symbolic links in the sources of mounts")
-	_ = cmd.MarkFlagDirname("host-root") // fails only without such a flag
-	return root
 }
 
 // readRequests reads the requests of all files, in order, until the first error.
@@ -93,6 +87,10 @@ func readFile(cmd *cobra.Command, name string) iter.Seq2[*request.Request, error
 			return
 		}
 		defer f.Close() //nolint:errcheck // only read from
+		if info, err := f.Stat(); err == nil && info.IsDir() {
+			yield(nil, fmt.Errorf("%s: is a directory; name the files in it", name))
+			return
+		}
 		request.Read(name, f)(yield)
 	}
 }
