@@ -21,13 +21,33 @@ func (s *source) located(err error) error {
 	}
 	line, _ := strconv.Atoi(m[2])
 	column, _ := strconv.Atoi(m[3])
+	message := withoutValue(m[4])
 	if s.column == 0 {
-		return fmt.Errorf("%s:%d: %s", s.name, s.line+line-1, m[4])
+		return fmt.Errorf("%s:%d: %s", s.name, s.line+line-1, message)
 	}
 	if line == 1 {
 		column += s.column - 1
 	}
-	return fmt.Errorf("%s:%d:%d: %s", s.name, s.line+line-1, column, m[4])
+	return fmt.Errorf("%s:%d:%d: %s", s.name, s.line+line-1, column, message)
+}
+
+// valued are the errors of the decoder that quote a value of the text, or what stands
+// where a name should and is none. It can be the value of a variable, and a secret.
+var valued = regexp.MustCompile(`^(unexpected token|unknown field|invalid value for \S+ (?:field \S+|key):) (["\d-]).*$`)
+
+// named is such an error that quotes a name.
+var named = regexp.MustCompile(`^unknown field "[\w.-]+"$`)
+
+// withoutValue puts the kind of value in place of the value.
+func withoutValue(message string) string {
+	m := valued.FindStringSubmatch(message)
+	switch {
+	case m == nil, named.MatchString(message):
+		return message
+	case m[2] == `"`:
+		return m[1] + " (a string)"
+	}
+	return m[1] + " (a number)"
 }
 
 // lineReader remembers where the lines of a text begin.

@@ -10,7 +10,6 @@ package request
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,6 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/document"
 )
 
 // Request is one recorded question: a message or, from a decision log, a review.
@@ -98,33 +96,22 @@ type source struct {
 func (s *source) where() string { return fmt.Sprintf("%s:%d", s.name, s.line) }
 
 func (s *source) request() (*Request, error) {
-	var recorded struct {
-		ID        *string         `json:"decision_id"`
-		Input     json.RawMessage `json:"input"`
-		Masked    []string        `json:"masked"`
-		Malformed []string        `json:"malformed"`
-	}
-	// What cannot be decoded like this is no line of the log; the message's own
-	// decoder says what is wrong with it.
-	if err := json.Unmarshal(s.json, &recorded); err == nil && recorded.ID != nil {
-		if recorded.Input == nil {
-			return nil, fmt.Errorf("%s: decision %s has no input", s.where(), *recorded.ID)
-		}
-		review, err := document.Unmarshal(recorded.Input)
-		if err != nil {
-			return nil, fmt.Errorf("%s: input of decision %s: %w", s.where(), *recorded.ID, err)
-		}
-		review.Malformed = recorded.Malformed
-		return &Request{Where: s.where(), Review: review, Masked: recorded.Masked}, nil
+	if s.isDecision() {
+		return s.decision()
 	}
 	message := &api.ValidateContainerAdjustmentRequest{}
 	if err := protojson.Unmarshal(s.json, message); err != nil {
 		return nil, s.located(err)
 	}
-	if proto.Size(message) == 0 {
+	if isEmpty(message) {
 		return nil, fmt.Errorf("%s: %w", s.where(), errEmpty)
 	}
 	return &Request{Where: s.where(), Message: message}, nil
 }
 
-var errEmpty = errors.New("the request is empty: no pod, no container, nothing to adjust")
+var errEmpty = errors.New("the request is empty: no pod, no container, nothing to adjust or to update")
+
+// isEmpty says that there is nothing to judge, whoever was consulted about it.
+func isEmpty(m *api.ValidateContainerAdjustmentRequest) bool {
+	return proto.Size(m.GetPod()) == 0 && proto.Size(m.GetContainer()) == 0 && proto.Size(m.GetAdjust()) == 0 && len(m.GetUpdate()) == 0
+}

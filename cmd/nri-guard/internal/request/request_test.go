@@ -147,21 +147,25 @@ func TestReadMalformed(t *testing.T) {
 		{"a.json", " \n\t", "a.json: holds no request"},
 		{"a.yaml", "# nothing\n---\n", "a.yaml: holds no request"},
 		{"-", "", "-: holds no request"},
-		{"a.json", "{}", "a.json:1: the request is empty: no pod, no container, nothing to adjust"},
-		{"a.yaml", "{}", "a.yaml:1: the request is empty: no pod, no container, nothing to adjust"},
-		{"a.json", "\n\n  {\"pod\": null}", "a.json:3: the request is empty: no pod, no container, nothing to adjust"},
+		{"a.json", "{}", "a.json:1: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.yaml", "{}", "a.yaml:1: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.json", "\n\n  {\"pod\": null}", "a.json:3: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.json", `{"pod": {}}`, "a.json:1: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.json", `{"adjust": {}, "container": {}, "update": []}`, "a.json:1: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.json", `{"plugins": [{"name": "a"}]}`, "a.json:1: the request is empty: no pod, no container, nothing to adjust or to update"},
+		{"a.json", `{"owners": {"owners": {"c": {}}}}`, "a.json:1: the request is empty: no pod, no container, nothing to adjust or to update"},
 		{"a.json", "null", `a.json:1:1: unexpected token null`},
 		{"a.yaml", "null", `a.yaml:1: unexpected token null`},
 		{"a.json", "[]", `a.json:1:1: unexpected token [`},
 		{"a.yaml", "- pod: {}", `a.yaml:1: unexpected token [`},
-		{"a.yaml", "no request at all", `a.yaml:1: unexpected token "no request at all"`},
+		{"a.yaml", "no request at all", `a.yaml:1: unexpected token (a string)`},
 		{"a.json", "{\"pod\": {},\n \"podd\": {}}", `a.json:2:2: unknown field "podd"`},
 		{"a.json", `{"pod": {"id": "x"}}` + "\n  " + `{"container": {"envv": []}}`, `a.json:2:18: unknown field "envv"`},
 		{"a.yaml", "pod:\n  id: x\n---\ncontainer:\n  env:\n  - A=b\n  envv: []\n", `a.yaml:7: unknown field "envv"`},
-		{"a.json", `{"adjust": {"mounts": "x"}}`, `a.json:1:23: unexpected token "x"`},
-		{"a.json", `{"container": {"pid": "1x"}}`, `a.json:1:23: invalid value for uint32 field pid: "1x"`},
-		{"a.json", `{"container": {"state": "RUNNING"}}`, `a.json:1:25: invalid value for enum field state: "RUNNING"`},
-		{"a.yaml", "container:\n  annotations:\n    a: 1\n", `a.yaml:3: invalid value for string field value: 1`},
+		{"a.json", `{"adjust": {"mounts": "x"}}`, `a.json:1:23: unexpected token (a string)`},
+		{"a.json", `{"container": {"pid": "1x"}}`, `a.json:1:23: invalid value for uint32 field pid: (a string)`},
+		{"a.json", `{"container": {"state": "RUNNING"}}`, `a.json:1:25: invalid value for enum field state: (a string)`},
+		{"a.yaml", "container:\n  annotations:\n    a: 1\n", `a.yaml:3: invalid value for string field value: (a number)`},
 		{"a.yaml", "container:\n  env:\n  - A: b\n", `a.yaml:3: invalid value for string field env: {`},
 		{"a.json", `{"pod": {}, "pod": {}}`, `a.json:1:13: duplicate field "pod"`},
 		{"a.yaml", "pod: {}\npod: {}\n", `a.yaml:2: duplicate field "pod"`},
@@ -170,19 +174,53 @@ func TestReadMalformed(t *testing.T) {
 		{"a.json", `{"pod":{"id":"x"}}` + "\n}", "a.json:2:1: invalid character '}' looking for beginning of value"},
 		{"-", "{pod: {id: x}}", "-:1:2: invalid character 'p' looking for beginning of object key string"},
 		{"a.yaml", "pod:\n  id: [\n", "a.yaml:2: did not find expected node content"},
-		{"a.yaml", "pod: *missing\n", "a.yaml: yaml: unknown anchor 'missing' referenced"},
+		{"a.yaml", "pod: *missing\n", "a.yaml: an alias has no anchor; quote a value that begins with an asterisk"},
 		{"a.yaml", "a: &x {b: c}\npod:\n  <<: *x\n", "a.yaml:3: keys must be plain names; merge keys are not supported"},
-		{"a.yaml", "pod: !secret x\n", "a.yaml:1: values of type !secret are not supported"},
+		{"a.yaml", "pod: !secret x\n", "a.yaml:1: tags are not supported; quote a value that begins with an exclamation mark"},
 		{"a.yaml", "container:\n  pid: .inf\n", "a.yaml:2: json: unsupported value: +Inf"},
 		{"a.yaml", bomb, "a.yaml:7: nested too deeply, or too large once its aliases are followed"},
 		{"a.yaml", "pod: &p\n  id: *p\n", "a.yaml:2: nested too deeply, or too large once its aliases are followed"},
 		{"a.ndjson", `{"decision_id": "1"}`, "a.ndjson:1: decision 1 has no input"},
 		{"a.ndjson", `{"decision_id": "1", "input": {}}` + "\n", "a.ndjson:1: input of decision 1: "},
-		{"a.ndjson", `{"decision_id": 1, "input": {}}`, `a.ndjson:1:2: unknown field "decision_id"`},
+		{"a.ndjson", `{"decision_id": 1, "input": {}}`, `a.ndjson:1: line of the decision log: decision_id: is or holds a value of type number, must be a string`},
+		{"a.ndjson", `{"decision_id": null, "input": []}`, `a.ndjson:1: input of decision : `},
+		{"a.ndjson", `{"decision_id": "1", "masked": "x"}`, `a.ndjson:1: line of the decision log: masked: is or holds a value of type string, must be a list of strings`},
+		{"a.ndjson", `{"decision_id": "1", "masked": ["x", 1]}`, `a.ndjson:1: line of the decision log: masked: is or holds a value of type number, must be a list of strings`},
+		{"a.ndjson", `{"decision_id": "1", "malformed": {}}`, `a.ndjson:1: line of the decision log: malformed: is or holds a value of type object, must be a list of strings`},
 	}
 	for _, tt := range tests {
 		_, got := read(tt.name, tt.text)
 		if got != tt.want && !(strings.HasSuffix(tt.want, ": ") && strings.HasPrefix(got, tt.want)) {
+			t.Errorf("%q:\n got %s\nwant %s", tt.text, got, tt.want)
+		}
+	}
+}
+
+// TestReadKeepsSecrets: what is no valid request is not quoted, since it can be the
+// value of a variable.
+func TestReadKeepsSecrets(t *testing.T) {
+	const secret, number = "s3cr3tvalue", "8675309"
+	tests := []struct {
+		name, text, want string
+	}{
+		{"a.json", `{"adjust": {"env": ["A=s3cr3tvalue"]}}`, "a.json:1:21: unexpected token (a string)"},
+		{"a.json", `{"adjust": {"env": "A=\"s3cr3tvalue\""}}`, "a.json:1:20: unexpected token (a string)"},
+		{"a.json", `{"adjust": {"env": [{"key": "A", "value": 8675309}]}}`, "a.json:1:43: invalid value for string field value: (a number)"},
+		{"a.json", `{"adjust": {"env": [-8675309]}}`, "a.json:1:21: unexpected token (a number)"},
+		{"a.json", `{"container": {"pid": "s3cr3tvalue"}}`, "a.json:1:23: invalid value for uint32 field pid: (a string)"},
+		{"a.json", `{"owners": {"owners": {"c": {"simple": {"s3cr3tvalue": "x"}}}}}`, "a.json:1:41: invalid value for int32 key: (a string)"},
+		{"a.json", `{"adjust": {"env": [s3cr3tvalue]}}`, "a.json:1:21: invalid character 's' looking for beginning of value"},
+		{"a.yaml", "adjust:\n  env:\n  - A=s3cr3tvalue\n", "a.yaml:3: unexpected token (a string)"},
+		{"a.yaml", "adjust:\n  env:\n  - {A=s3cr3tvalue}\n", "a.yaml:3: unknown field (a string)"},
+		{"a.yaml", "adjust:\n  env:\n  - {key: A, value: 8675309}\n", "a.yaml:3: invalid value for string field value: (a number)"},
+		{"a.yaml", "adjust:\n  env:\n  - {key: A, value: !s3cr3tvalue x}\n", "a.yaml:3: tags are not supported; quote a value that begins with an exclamation mark"},
+		{"a.yaml", "adjust:\n  env:\n  - {key: A, value: *s3cr3tvalue}\n", "a.yaml: an alias has no anchor; quote a value that begins with an asterisk"},
+		{"a.yaml", "adjust:\n  env:\n  - {key: A, value: !!int s3cr3tvalue}\n", "a.yaml:3: is no value of type !!int"},
+		{"a.ndjson", `{"decision_id": "1", "input": {"version": "s3cr3tvalue"}}`, "a.ndjson:1: input of decision 1: "},
+	}
+	for _, tt := range tests {
+		_, got := read(tt.name, tt.text)
+		if !strings.HasPrefix(got, tt.want) || strings.Contains(got, secret) || strings.Contains(got, number) {
 			t.Errorf("%q:\n got %s\nwant %s", tt.text, got, tt.want)
 		}
 	}

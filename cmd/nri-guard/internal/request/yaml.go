@@ -53,9 +53,17 @@ func yamlDocuments(name string, text *bufio.Reader) iter.Seq2[*source, error] {
 
 func isBlank(n *yaml.Node) bool { return n.ShortTag() == "!!null" && n.Value == "" }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+var (
+	yamlLine   = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
+	yamlAnchor = regexp.MustCompile(`^yaml: unknown anchor '`)
+)
 
+// yamlError says where the text is no YAML. The decoder quotes none of it but what
+// looks like an alias, which may well be a value that begins with an asterisk.
 func yamlError(name string, err error) error {
+	if yamlAnchor.MatchString(err.Error()) {
+		return fmt.Errorf("%s: an alias has no anchor; quote a value that begins with an asterisk", name)
+	}
 	m := yamlLine.FindStringSubmatch(err.Error())
 	if m == nil || m[1] == "" {
 		return fmt.Errorf("%s: %w", name, err)
@@ -133,10 +141,10 @@ func (w *jsonWriter) scalar(n *yaml.Node) error {
 		value = n.Value
 	case "!!null", "!!bool", "!!int", "!!float":
 		if err := n.Decode(&value); err != nil {
-			return fmt.Errorf("%d: %w", n.Line, err)
+			return fmt.Errorf("%d: is no value of type %s", n.Line, tag) // err quotes it
 		}
 	default:
-		return fmt.Errorf("%d: values of type %s are not supported", n.Line, tag)
+		return fmt.Errorf("%d: tags are not supported; quote a value that begins with an exclamation mark", n.Line)
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
