@@ -109,6 +109,7 @@ func load(ctx context.Context, s Sources, p *problems) (program *Program, module
 func checkModules(modules []*module, p *problems) map[string][]*module {
 	for _, m := range modules {
 		checkPackage(m, p)
+		checkCalls(m, p)
 	}
 	policies := group(modules, p)
 	for name, parts := range policies {
