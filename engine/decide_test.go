@@ -234,7 +234,7 @@ func TestDecisionIsComplete(t *testing.T) {
 	if diff := cmp.Diff(want, d.Violations); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	if len(kept.got) != 1 || kept.got[0] != d {
+	if len(kept.got) != 1 || kept.got[0].ID != d.ID || len(kept.got[0].Violations) != 1 {
 		t.Errorf("recorded %v", kept.got)
 	}
 	var denied *engine.Denied
@@ -243,6 +243,27 @@ func TestDecisionIsComplete(t *testing.T) {
 	}
 	if err := (&engine.Decision{Allowed: true}).Err(engine.CreateContainer); err != nil {
 		t.Errorf("an allowed decision is an error: %v", err)
+	}
+}
+
+// stuck is a recorder that writes to something that does not answer.
+type stuck struct{}
+
+func (stuck) Record(ctx context.Context, _ *engine.Review, _ *engine.Decision) error {
+	<-ctx.Done()
+	select {} // not even then
+}
+
+func TestRecorderThatHangs(t *testing.T) {
+	rules := engine.Rules{Policies: says(engine.Verdict{}), Recorder: stuck{}, Timeout: 20 * time.Millisecond}
+	d := engine.New(rules).Decide(t.Context(), review())
+	want := "the decision could not be recorded: it was not written in time: context deadline exceeded"
+	if d.Allowed || d.Approved != nil || len(d.Failures) != 1 || d.Failures[0].Message != want {
+		t.Errorf("decision %+v", d)
+	}
+	rules.RecordBestEffort = true
+	if d := engine.New(rules).Decide(t.Context(), review()); !d.Allowed {
+		t.Errorf("best effort: %v", d.Reasons())
 	}
 }
 

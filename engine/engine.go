@@ -36,8 +36,9 @@ type Verdict struct {
 
 // Recorder keeps decisions. It is safe for concurrent use.
 type Recorder interface {
-	// Record returns once the decision is written. An error makes the decision a
-	// denial, unless [Rules.RecordBestEffort] is set.
+	// Record returns once the decision is written. An error, or the end of ctx, makes
+	// the decision a denial, unless [Rules.RecordBestEffort] is set. Neither r nor d
+	// may be modified.
 	Record(ctx context.Context, r *Review, d *Decision) error
 }
 
@@ -261,22 +262,36 @@ func missing(before, after []*Change) []*Change {
 	return gone
 }
 
-// record tells the recorder. A decision that cannot be recorded denies.
+// record tells the recorder, which has as long as a decision may take. A decision
+// that cannot be recorded denies.
 func (rules *Rules) record(ctx context.Context, r *Review, d *Decision) {
 	if rules.Recorder == nil || r == nil {
 		return
 	}
-	err := func() (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic: %v", p)
-			}
-		}()
-		return rules.Recorder.Record(context.WithoutCancel(ctx), r, d)
-	}()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(rules.Timeout, DefaultTimeout))
+	defer cancel()
+	written := *d // the recorder may be reading it still when it is given up
+	done := make(chan error, 1)
+	go func() { done <- rules.tell(ctx, r, &written) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("it was not written in time: %w", context.Cause(ctx))
+	}
 	if err != nil && !rules.RecordBestEffort {
 		d.fail("the decision could not be recorded: " + err.Error())
 	}
+}
+
+// tell calls the recorder; a panic is an error.
+func (rules *Rules) tell(ctx context.Context, r *Review, d *Decision) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return rules.Recorder.Record(ctx, r, d)
 }
 
 // fail adds a failure that denies.

@@ -84,6 +84,9 @@ func (c Config) complete() (Config, error) {
 	if err := c.defaultPaths(); err != nil {
 		return c, err
 	}
+	if c.SocketPath != "" {
+		c.SocketPath = filepath.Clean(c.SocketPath)
+	}
 	for _, p := range []struct{ name, path string }{
 		{"plugin path", c.PluginPath},
 		{"plugin configuration path", c.PluginConfigPath},

@@ -171,7 +171,10 @@ func TestConfigMistakes(t *testing.T) {
 		}, "something else than a socket"},
 		{"socket path too long", func(c *nri.Config) {
 			c.SocketPath = filepath.Join(filepath.Dir(c.SocketPath), strings.Repeat("d", 120), "s")
-		}, "NRI socket"},
+		}, "bytes too long"},
+		{"socket name too long", func(c *nri.Config) {
+			c.SocketPath = filepath.Join(filepath.Dir(c.SocketPath), strings.Repeat("s", 107))
+		}, "bytes too long"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, cfg := newTestDaemon(t, rules(nil))

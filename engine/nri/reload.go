@@ -8,12 +8,20 @@ import (
 	"github.com/containerd/log"
 )
 
-// Reload is a change of NRI's settings that is ready to be made. Exactly one of
-// Commit and Abort must be called.
+// ErrReloaded says that a prepared change cannot be made any more: it was made or
+// given up already, or NRI has been reloaded with another one since.
+var ErrReloaded = errors.New("this reload of NRI is over; prepare another")
+
+// Reload is a change of NRI's settings that is ready to be made. One of Commit and
+// Abort must be called; Abort after Commit does nothing, so that it can be deferred.
+// A Reload belongs to one goroutine.
 type Reload struct {
-	n *Integration
+	n *Integration // nil where there is nothing to reload
+	// seen is what ran when the change was prepared.
+	seen *instance
 	// next is nil when nothing changes.
 	next *instance
+	done bool
 }
 
 // PrepareReload does all that can fail in changing NRI's settings, short of
@@ -41,9 +49,9 @@ func (n *Integration) PrepareReload(ctx context.Context, cfg Config) (*Reload, e
 		return nil, fmt.Errorf("NRI stays as it is: %w", err)
 	}
 	if same && next.cfg.sameSettings(old.cfg) {
-		return &Reload{n: n}, nil
+		return &Reload{n: n, seen: old}, nil
 	}
-	return &Reload{n: n, next: next}, nil
+	return &Reload{n: n, seen: old, next: next}, nil
 }
 
 // Commit makes the change. Creations and removals wait meanwhile; it waits for
@@ -58,17 +66,24 @@ func (n *Integration) PrepareReload(ctx context.Context, cfg Config) (*Reload, e
 // not be called with a lock held that a creation needs for its release, or
 // Config.Sync; it gives up when ctx ends.
 func (r *Reload) Commit(ctx context.Context) error {
-	if r.next == nil {
+	switch {
+	case r.n == nil:
 		return nil
-	}
-	if r.next.stopped() {
-		return errors.New("this reload of NRI is over; prepare another")
+	case r.done:
+		return ErrReloaded
 	}
 	if err := r.n.gate.shut(ctx); err != nil {
 		r.Abort()
 		return fmt.Errorf("NRI stays as it is: containers are still being created or removed: %w", err)
 	}
 	defer r.n.gate.open()
+	if r.n.current() != r.seen {
+		return ErrReloaded
+	}
+	if r.next == nil {
+		return nil
+	}
+	r.done = true
 	if err := r.next.run(ctx); err != nil {
 		return fmt.Errorf("NRI stays as it is: %w", err)
 	}
@@ -84,9 +99,10 @@ func (r *Reload) Commit(ctx context.Context) error {
 
 // Abort gives the change up.
 func (r *Reload) Abort() {
-	if r.next != nil {
+	if r.next != nil && !r.done {
 		r.next.cancel()
 	}
+	r.done = true
 }
 
 // inherit takes over what may be left out at a reload, and says whether all of it

@@ -159,6 +159,37 @@ func TestReloadWithoutChange(t *testing.T) {
 	}
 }
 
+// A change can be made once, and only of what it was prepared for.
+func TestReloadOnce(t *testing.T) {
+	t.Parallel()
+	d, cfg := startTestDaemon(t, rules(nil))
+	prepare := func(version string) *nri.Reload {
+		t.Helper()
+		next := cfg
+		next.Version, next.Engine, next.Sync, next.Update = version, nil, nil, nil
+		next.SocketPath += "/../" + filepath.Base(cfg.SocketPath) + "/" // as somebody may write it
+		r, err := d.nri.PrepareReload(d.ctx, next)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first, stale, back := prepare("2"), prepare("3"), prepare(cfg.Version)
+	defer first.Abort()
+	if err := first.Commit(d.ctx); err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]*nri.Reload{"the same again": first, "an older one": stale, "an older one without a change": back} {
+		if err := r.Commit(d.ctx); !errors.Is(err, nri.ErrReloaded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		r.Abort()
+	}
+	if _, err := d.create("c"); err != nil || !d.nri.Info().Enabled {
+		t.Errorf("NRI does not go on: %v, %+v", err, d.nri.Info())
+	}
+}
+
 // TestReloadThatFails leaves everything as it was.
 func TestReloadThatFails(t *testing.T) {
 	t.Parallel()

@@ -28,8 +28,14 @@ func newSocket(path string) *socket {
 	return &socket{path: path, hidden: filepath.Join(filepath.Dir(path), name)}
 }
 
+// maxPath is how long the path of a socket can be, unix(7).
+const maxPath = 107
+
 // check finds out whether NRI will be able to listen, and makes the directory.
 func (s *socket) check() error {
+	if longest := max(len(s.path), len(s.hidden)); longest > maxPath {
+		return fmt.Errorf("NRI socket %s: the path is %d bytes too long", s.path, longest-maxPath)
+	}
 	if info, err := os.Lstat(s.path); err == nil && info.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("NRI socket %s: there is something else than a socket; move it away", s.path)
 	}
