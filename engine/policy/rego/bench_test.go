@@ -88,17 +88,21 @@ func throughJSON(tb testing.TB, p *Program, off map[string]engine.Enforcement, r
 	}
 }
 
-// TestTwiceAsFastAsJSON holds the judge to what makes encoding reviews worthwhile.
-func TestTwiceAsFastAsJSON(t *testing.T) {
-	p, off := baseline(t)
-	j, err := p.Judge(t.Context(), off)
+// BenchmarkAgainstJSON holds the judge to what makes encoding reviews worthwhile: it
+// is at least twice as fast as through JSON.
+func BenchmarkAgainstJSON(b *testing.B) {
+	p, off := baseline(b)
+	j, err := p.Judge(b.Context(), off)
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	r := reviewtest.Reference()
-	judge, viaJSON := fastest(func() { once(t, j, r) }), fastest(throughJSON(t, p, off, r))
-	if 2*judge > viaJSON {
-		t.Errorf("it takes %v, and through JSON %v", judge, viaJSON)
+	for b.Loop() {
+		judge, viaJSON := fastest(func() { once(b, j, r) }), fastest(throughJSON(b, p, off, r))
+		b.ReportMetric(float64(viaJSON)/float64(judge), "times-as-fast")
+		if 2*judge > viaJSON {
+			b.Errorf("it takes %v, and through JSON %v", judge, viaJSON)
+		}
 	}
 }
 

@@ -64,16 +64,17 @@ func once(tb testing.TB, j *Judge, r *engine.Review) {
 	}
 }
 
-// TestScale: policies that a request does not concern cost next to nothing.
-func TestScale(t *testing.T) {
-	if testing.Short() {
-		t.Skip("loads a thousand policies")
-	}
+// BenchmarkScale: policies that a request does not concern cost next to nothing. With
+// 990 such, ten that it does concern take at most three times what they take alone.
+func BenchmarkScale(b *testing.B) {
 	r := reviewtest.Reference()
-	few, lots := manyJudge(t, 10, 10), manyJudge(t, 1000, 10)
-	a, b := fastest(func() { once(t, few, r) }), fastest(func() { once(t, lots, r) })
-	if b > 3*a {
-		t.Errorf("10 policies take %v, and with 990 others %v", a, b)
+	few, lots := manyJudge(b, 10, 10), manyJudge(b, 1000, 10)
+	for b.Loop() {
+		alone, among := fastest(func() { once(b, few, r) }), fastest(func() { once(b, lots, r) })
+		b.ReportMetric(float64(among)/float64(alone), "times-alone")
+		if among > 3*alone {
+			b.Errorf("10 policies take %v, and with 990 others %v", alone, among)
+		}
 	}
 }
 
