@@ -112,6 +112,10 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at string) {
 		w.mapping(n, t, at)
 	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for i, element := range n.Content {
+			if element.Kind == yaml.ScalarNode && element.Tag == "!!null" {
+				w.fail(element, "%s[%d]: there is nothing", name(at), i)
+				continue
+			}
 			w.walk(element, t.Elem(), fmt.Sprintf("%s[%d]", at, i))
 		}
 	case t.Kind() == reflect.Struct || t.Kind() == reflect.Map:

@@ -34,6 +34,7 @@ func TestDecode(t *testing.T) {
 		{"empty", "", ""},
 		{"good", "version: 1\ninner: {names: [a], limit: 3, wait: 500ms}\nlist: [{limit: 1}]\nenforcement: {a: strip}\n", ""},
 		{"null", "inner:\nlist:\n", ""},
+		{"null in a list", "list: [{limit: 1}, null]\n", "1: list[1]: there is nothing"},
 		{"json", `{"version": 1, "inner": {"names": ["a"]}}`, ""},
 		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: limit, names, wait`},
 		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: limit, names, wait`},
