@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -86,13 +85,6 @@ func (m *IdentityMatch) Matches(id *Identity) bool {
 		(m.Exe == "" || m.Exe == id.Exe) &&
 		(m.SHA256 == "" || strings.EqualFold(m.SHA256, id.SHA256)) &&
 		(m.UID == nil || *m.UID == id.UID)
-}
-
-// Exemption takes a policy out of force for some namespaces.
-type Exemption struct {
-	Policy string
-	// Namespaces are patterns, as of [path.Match], for the namespaces of pods.
-	Namespaces []string
 }
 
 // systemDestinations decide how the processes of a container run. A grant that
@@ -364,93 +356,6 @@ func (g *Grant) matchesText(s string) bool {
 		ok, err := path.Match(strings.ReplaceAll(p, "/", slash), strings.ReplaceAll(s, "/", slash))
 		return err == nil && ok
 	})
-}
-
-// covers says whether everything that v allows is allowed by d. A rule that
-// denies is covered by nothing: taking access away may disable a device that a
-// container relies on.
-func (d *DeviceRule) covers(v *DeviceRule) bool {
-	number := func(allowed, asked *int64) bool {
-		return allowed == nil || asked != nil && *allowed == *asked
-	}
-	return v.Allow && d.Allow && d.Type == v.Type &&
-		number(d.Major, v.Major) && number(d.Minor, v.Minor) &&
-		strings.Trim(v.Access, d.Access) == ""
-}
-
-// parseDeviceRule reads the notation of the device cgroup, "c 195:* rw".
-func parseDeviceRule(s string) (*DeviceRule, error) {
-	bad := fmt.Errorf("device rule %q must read TYPE MAJOR:MINOR ACCESS, as in \"c 195:* rw\"", s)
-	parts := strings.Fields(s)
-	if len(parts) != 3 || !slices.Contains([]string{"a", "b", "c"}, parts[0]) || strings.Trim(parts[2], "rwm") != "" {
-		return nil, bad
-	}
-	rule := &DeviceRule{Allow: true, Type: parts[0], Access: parts[2]}
-	major, minor, ok := strings.Cut(parts[1], ":")
-	if !ok {
-		return nil, bad
-	}
-	for _, n := range []struct {
-		text string
-		to   **int64
-	}{{major, &rule.Major}, {minor, &rule.Minor}} {
-		if n.text == "*" {
-			continue
-		}
-		v, err := strconv.ParseInt(n.text, 10, 64)
-		if err != nil {
-			return nil, bad
-		}
-		*n.to = &v
-	}
-	return rule, nil
-}
-
-// exempt says whether an exemption lifts what a policy said, and records it. An
-// objection to one change is lifted where that change's container is; one to the
-// whole review only where all of it is exempt.
-func (rules *Rules) exempt(d *Decision, r *Review, policy, change, message string) bool {
-	if policy == "" {
-		return false
-	}
-	for _, e := range rules.Exemptions {
-		if e.Policy != policy || !e.reaches(r, change) {
-			continue
-		}
-		lifted := Exempted{Policy: policy, Namespace: r.namespace(change), Message: message}
-		if slices.Contains(d.Exempted, lifted) {
-			return true // said again of what remained after stripping
-		}
-		d.Exempted = append(d.Exempted, lifted)
-		slices.SortFunc(d.Exempted, func(a, b Exempted) int {
-			return cmp.Or(cmp.Compare(a.Policy, b.Policy), cmp.Compare(a.Message, b.Message))
-		})
-		return true
-	}
-	return false
-}
-
-// namespace is that of the pod that a change is about, or of the review's.
-func (r *Review) namespace(change string) string {
-	if c := r.Change(change); c != nil {
-		return c.Pod.GetNamespace()
-	}
-	return r.Pod.GetNamespace()
-}
-
-func (e *Exemption) reaches(r *Review, change string) bool {
-	if len(e.Namespaces) == 0 {
-		return false
-	}
-	if c := r.Change(change); c != nil {
-		return inNamespaces(e.Namespaces, c)
-	}
-	for _, c := range r.Changes {
-		if !inNamespaces(e.Namespaces, c) {
-			return false
-		}
-	}
-	return r.Pod != nil && matchAny(e.Namespaces, r.Pod.GetNamespace())
 }
 
 // inNamespaces says whether the pod of the changed container is in one of the
