@@ -2,6 +2,7 @@ package rego
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -32,6 +33,7 @@ type custom struct {
 // package. Only that of a policy's package can have a custom part.
 func readMetadata(m *module, p *problems) metadata {
 	var pkg metadata
+	checkUnheard(m, p)
 	for _, a := range m.Annotations {
 		meta, ok := decodeMetadata(a, p)
 		if !ok {
@@ -50,6 +52,21 @@ func readMetadata(m *module, p *problems) metadata {
 		}
 	}
 	return pkg
+}
+
+// checkUnheard reports comments that were meant to begin a METADATA block and that
+// OPA takes for mere comments.
+func checkUnheard(m *module, p *problems) {
+	heard := map[int]bool{}
+	for _, a := range m.Annotations {
+		heard[a.Location.Row] = true
+	}
+	for _, c := range m.Comments {
+		text := strings.Trim(string(c.Text), "# \t")
+		if strings.EqualFold(text, "METADATA") && !heard[c.Location.Row] {
+			p.at(c.Location, `this METADATA block is not heard: it must begin with "# METADATA", not indented, right above what it is about`)
+		}
+	}
 }
 
 func decodeMetadata(a *ast.Annotations, p *problems) (metadata, bool) {
