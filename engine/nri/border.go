@@ -27,10 +27,10 @@ type Border struct {
 	// returns nil, nil for others, whose updates are denied. A nil Lookup has seen
 	// nothing.
 	Lookup func(id string) (*api.PodSandbox, *api.Container)
-	// Self is the guard's own entry among the plugins that NRI consulted. It is
+	// Self are the guard's own entries among the plugins that NRI consulted. Each is
 	// left out of reviews once, so that it is not held responsible for a change
 	// without owners; a second one of the same name is an impostor and stays.
-	Self engine.Plugin
+	Self []engine.Plugin
 	// NoStrip is set where one may only accept or reject.
 	NoStrip bool
 }
@@ -192,11 +192,10 @@ func (b *Border) consulted(list []*api.PluginInstance) []engine.Plugin {
 	for _, p := range list {
 		plugins = append(plugins, engine.Plugin{Name: p.GetName(), Index: p.GetIndex()})
 	}
-	if b.Self == (engine.Plugin{}) {
-		return plugins
-	}
-	if i := slices.Index(plugins, b.Self); i >= 0 {
-		plugins = slices.Delete(plugins, i, i+1)
+	for _, own := range b.Self {
+		if i := slices.Index(plugins, own); i >= 0 {
+			plugins = slices.Delete(plugins, i, i+1)
+		}
 	}
 	return plugins
 }

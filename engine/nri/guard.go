@@ -37,7 +37,7 @@ type terms struct {
 
 func newGuard(e *engine.Engine, b Border) *guard {
 	g := &guard{engine: e}
-	b.Self = engine.Plugin{Name: guardName, Index: guardIndex}
+	b.Self = []engine.Plugin{{Name: guardName, Index: guardIndex}}
 	b.Places = &Places{}
 	g.terms.Store(&terms{border: b, limit: api.DefaultPluginRequestTimeout / 2})
 	return g

@@ -38,7 +38,7 @@ func runCase(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	border := &nri.Border{HostRoot: t.TempDir(), Self: engine.Plugin{Name: "nri-guard", Index: "99"}, Lookup: seen}
+	border := &nri.Border{HostRoot: t.TempDir(), Self: []engine.Plugin{{Name: "nri-guard", Index: "99"}}, Lookup: seen}
 	var review *engine.Review
 	for i, part := range archive.Files {
 		var got string
