@@ -62,6 +62,16 @@ type Plugin struct {
 	// Namespaces are patterns for the namespaces of pods; none means all.
 	Namespaces []string `yaml:"namespaces" doc:"patterns for the namespaces of pods in which the grants apply; all unless given"`
 	Grants     []Grant  `yaml:"grants" doc:"changes that the plugin may make"`
+	// Events and Redact are for a relay between plugin and runtime; policies are not
+	// concerned with them.
+	Events []string `yaml:"events" doc:"events that the plugin may subscribe to, as in CreateContainer; all unless given; needs the proxy"`
+	Redact Redact   `yaml:"redact" doc:"what the plugin is not shown; needs the proxy"`
+}
+
+// Redact says which values a plugin is not shown. Its zero value hides nothing.
+type Redact struct {
+	Env         []string `yaml:"env" doc:"patterns for the names of environment variables whose values are hidden"`
+	Annotations []string `yaml:"annotations" doc:"patterns for the names of annotations whose values are hidden"`
 }
 
 // Identity is an [engine.IdentityMatch].
