@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/audit"
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
@@ -19,9 +17,13 @@ const configVersion = 1
 
 // config is the configuration file.
 type config struct {
-	Version       int `yaml:"version" doc:"version of this format, 1"`
+	Version       int             `yaml:"version" doc:"version of this format, 1"`
+	Runtime       runtimeConfig   `yaml:"runtime" doc:"the container runtime"`
+	Validator     validatorConfig `yaml:"validator" doc:"the guard as a validator of the runtime"`
+	Proxy         proxyConfig     `yaml:"proxy" doc:"the guard between plugins and runtime"`
 	policy.Config `yaml:",inline"`
-	Audit         audit.Config `yaml:"audit" doc:"the decision log"`
+	Audit         auditConfig `yaml:"audit" doc:"the decision log"`
+	Admin         adminConfig `yaml:"admin" doc:"health and metrics of the service"`
 }
 
 // readConfig reads a configuration file. Relative paths in it start at the
@@ -31,7 +33,7 @@ func readConfig(file string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{}
+	c := newConfig()
 	at, err := policy.Decode(file, text, c)
 	if err != nil {
 		return nil, err
@@ -40,9 +42,8 @@ func readConfig(file string) (*config, error) {
 	if c.Version != configVersion {
 		return nil, fmt.Errorf("%s: is %d; this build reads version %d", at("version"), c.Version, configVersion)
 	}
-	var wrong *audit.KeyError
-	if errors.As(c.Audit.Check(), &wrong) {
-		return nil, fmt.Errorf("%s: %s", at("audit."+wrong.Key), wrong.Message)
+	if err := c.check(); err != nil {
+		return nil, err
 	}
 	for i, p := range c.Policy.Paths {
 		if !filepath.IsAbs(p) {

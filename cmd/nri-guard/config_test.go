@@ -27,11 +27,16 @@ policy:
 plugins:
 - name: device-injector
   namespaces: [ml-*]
+  events: [CreateContainer]
+  redact: {env: ["*"]}
   grants:
   - {field: mount, sources: [/opt/models], readOnly: true}
 exemptions:
 - {policy: writable_mounts, namespaces: [kube-system]}
-audit: {path: /var/log/nri-guard/decisions.ndjson, unmask: [LANG], maxBackups: -1, labels: {node: n1}}
+audit: {path: /var/log/nri-guard/decisions.ndjson, unmask: [LANG], maxBackups: -1, labels: {node: n1}, bestEffort: true}
+runtime: {socket: /run/nri-runtime/nri.sock}
+validator: {enabled: true, index: "98"}
+proxy: {enabled: true, mode: 0660, gid: 1, launch: {path: /opt/nri/plugins}}
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -42,8 +47,14 @@ audit: {path: /var/log/nri-guard/decisions.ndjson, unmask: [LANG], maxBackups: -
 	}
 	got.At = nil
 	yes := true
+	gid := int64(1)
 	want := &config{
-		Version: 1,
+		Version:   1,
+		Runtime:   runtimeConfig{Socket: "/run/nri-runtime/nri.sock"},
+		Validator: validatorConfig{Enabled: true, Name: "nri-guard", Index: "98"},
+		Proxy: proxyConfig{Enabled: true, Socket: "/var/run/nri/nri.sock", Mode: 0o660, GID: &gid,
+			Launch: launchConfig{Path: "/opt/nri/plugins"}},
+		Admin: adminConfig{Address: "127.0.0.1:9321"},
 		Config: policy.Config{
 			Policy: policy.Policies{
 				Profile:     policy.Profile{Enforce: "baseline", Audit: "restricted"},
@@ -52,11 +63,12 @@ audit: {path: /var/log/nri-guard/decisions.ndjson, unmask: [LANG], maxBackups: -
 				Timeout:     policy.Duration(250 * time.Millisecond),
 			},
 			Plugins: []policy.Plugin{{Name: "device-injector", Namespaces: []string{"ml-*"},
+				Events: []string{"CreateContainer"}, Redact: policy.Redact{Env: []string{"*"}},
 				Grants: []policy.Grant{{Field: engine.MountPoint, Sources: []string{"/opt/models"}, ReadOnly: &yes}}}},
 			Exemptions: []policy.Exemption{{Policy: "writable_mounts", Namespaces: []string{"kube-system"}}},
 		},
-		Audit: audit.Config{Path: "/var/log/nri-guard/decisions.ndjson", Unmask: []string{"LANG"},
-			MaxBackups: -1, Labels: map[string]string{"node": "n1"}},
+		Audit: auditConfig{BestEffort: true, Config: audit.Config{Path: "/var/log/nri-guard/decisions.ndjson",
+			Unmask: []string{"LANG"}, MaxBackups: -1, Labels: map[string]string{"node": "n1"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -38,6 +38,16 @@ func (c *Checker) Path(path string) error {
 	return err
 }
 
+// Dir is Path for a directory to which others may add nothing, whatever it holds
+// already.
+func (c *Checker) Dir(path string) error {
+	dir, err := c.resolve(path)
+	if err == nil && open(dir) {
+		err = addable(dir)
+	}
+	return err
+}
+
 // Tree is Path for a file or directory and everything below it: others may add nothing
 // there either. Symbolic links below are followed to what they name, but not into
 // directories.
@@ -53,7 +63,7 @@ func (c *Checker) Tree(path string) error {
 		case err != nil:
 			return err
 		case entry.IsDir() && open(p):
-			return fmt.Errorf("others may add to it: %s is writable for more than its owner; run chmod go-w on it", p)
+			return addable(p)
 		}
 		return c.Path(p)
 	})
@@ -150,6 +160,10 @@ func writable(info fs.FileInfo) bool {
 func open(dir string) bool {
 	info, err := os.Stat(dir)
 	return err == nil && info.Mode().Perm()&0o022 != 0 && !readOnly(dir)
+}
+
+func addable(dir string) error {
+	return fmt.Errorf("others may add to it: %s is writable for more than its owner; run chmod go-w on it", dir)
 }
 
 // readOnly says whether a file is on a mount that is read-only.

@@ -96,6 +96,25 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestDir: what is in the directory is of no concern.
+func TestDir(t *testing.T) {
+	dir := t.TempDir()
+	chmod(t, 0o755, dir, "")
+	mkdir(t, dir, "run")
+	write(t, dir, "run/socket")
+	chmod(t, 0o666, dir, "run/socket")
+	for _, path := range []string{"run", "missing/below"} {
+		if err := new(trust.Checker).Dir(filepath.Join(dir, path)); err != nil {
+			t.Error(err)
+		}
+	}
+	chmod(t, 0o777|os.ModeSticky, dir, "run")
+	want := "others may add to it: " + dir + "/run is writable for more than its owner; run chmod go-w on it"
+	if err := new(trust.Checker).Dir(filepath.Join(dir, "run")); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 // TestReadOnly: Kubernetes mounts a ConfigMap with mode 0777, and read-only.
 func TestReadOnly(t *testing.T) {
 	dir := t.TempDir()

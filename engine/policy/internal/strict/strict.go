@@ -122,6 +122,10 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at string) {
 		w.fail(n, "%s: must be a mapping", name(at))
 	case t.Kind() == reflect.Slice:
 		w.fail(n, "%s: must be a list", name(at))
+	default:
+		if err := n.Decode(reflect.New(t).Interface()); err != nil {
+			w.fail(n, "%s: %s", name(at), parts(err)[0].Message)
+		}
 	}
 }
 

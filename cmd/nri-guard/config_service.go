@@ -1,0 +1,86 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-guard/nri-guard/engine/audit"
+)
+
+// The sections of the configuration file that only the service looks at. Their
+// defaults are those of newConfig.
+
+type runtimeConfig struct {
+	Socket   string `yaml:"socket" doc:"NRI socket of the runtime; /var/run/nri/nri.sock unless given; with the proxy, which takes that one, it must be given"`
+	HostRoot string `yaml:"hostRoot" doc:"where the host's file system is, for symbolic links in the sources of mounts; / unless given"`
+}
+
+type validatorConfig struct {
+	Enabled bool   `yaml:"enabled" doc:"whether to register with the runtime as a validator"`
+	Name    string `yaml:"name" doc:"name to register under, which required_plugins of the runtime can demand; nri-guard unless given"`
+	Index   string `yaml:"index" doc:"index to register with, two digits; 99 unless given"`
+}
+
+type proxyConfig struct {
+	Enabled bool         `yaml:"enabled" doc:"whether plugins connect to the guard, which relays them to the runtime"`
+	Socket  string       `yaml:"socket" doc:"socket that plugins connect to; /var/run/nri/nri.sock unless given"`
+	Mode    fileMode     `yaml:"mode" doc:"permissions of the socket, in octal; 0600 unless given"`
+	UID     *int64       `yaml:"uid" doc:"owner of the socket; the guard's own user unless given"`
+	GID     *int64       `yaml:"gid" doc:"group of the socket; the guard's own group unless given"`
+	Launch  launchConfig `yaml:"launch" doc:"plugins that the guard starts itself, as the runtime would"`
+}
+
+type launchConfig struct {
+	Path   string `yaml:"path" doc:"directory of plugins, each named as in 10-device-injector; none is started unless given"`
+	Config string `yaml:"config" doc:"directory of their configuration, 10-device-injector.conf or device-injector.conf; none unless given"`
+}
+
+type auditConfig struct {
+	audit.Config `yaml:",inline"`
+	BestEffort   bool `yaml:"bestEffort" doc:"whether a decision stands that could not be recorded; otherwise it is a denial"`
+}
+
+type adminConfig struct {
+	Address string `yaml:"address" doc:"IP address and port of /healthz, /readyz and /metrics, or off; 127.0.0.1:9321 unless given"`
+	Public  bool   `yaml:"public" doc:"whether the address may be another than that of the loopback interface"`
+}
+
+// observerName is what the guard calls the connection by which it sees containers.
+const observerName = "nri-guard-observer"
+
+// adminOff is the admin address for none.
+const adminOff = "off"
+
+// newConfig returns the configuration of an empty file.
+func newConfig() *config {
+	return &config{
+		Validator: validatorConfig{Name: "nri-guard", Index: "99"},
+		Proxy:     proxyConfig{Socket: api.DefaultSocketPath, Mode: 0o600},
+		Admin:     adminConfig{Address: "127.0.0.1:9321"},
+	}
+}
+
+// fileMode is the permission bits of a file, written in octal.
+type fileMode uint32
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (m *fileMode) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || v > 0o777 {
+		return fmt.Errorf("%q is no mode such as 0660", text)
+	}
+	*m = fileMode(v)
+	return nil
+}
+
+// runtimeSocket is the runtime's NRI socket.
+func (c *config) runtimeSocket() string { return cmp.Or(c.Runtime.Socket, api.DefaultSocketPath) }
+
+// hostRoot is where the host's file system is.
+func (c *config) hostRoot() string { return cmp.Or(c.Runtime.HostRoot, "/") }
+
+// guards says whether the service has something to do.
+func (c *config) guards() bool { return c.Validator.Enabled || c.Proxy.Enabled }

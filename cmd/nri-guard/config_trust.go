@@ -1,0 +1,39 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
+)
+
+// checkTrust finds what the configuration names and others may write: the file
+// itself, policies, plugins that the guard starts, and the directories of sockets.
+func (c *config) checkTrust(file string) error {
+	var files trust.Checker
+	f := &findings{at: c.At}
+	if err := files.Path(file); err != nil {
+		f.errs = append(f.errs, fmt.Errorf("%s: %w", file, err))
+	}
+	check := func(key, path string, how func(string) error) {
+		if path == "" {
+			return
+		}
+		if err := how(path); err != nil {
+			f.add(key, "%s: %w", path, err)
+		}
+	}
+	for i, path := range c.Policy.Paths {
+		check(fmt.Sprintf("policy.paths[%d]", i), path, files.Tree)
+	}
+	if c.guards() {
+		check("runtime.socket", filepath.Dir(c.runtimeSocket()), files.Dir)
+	}
+	if c.Proxy.Enabled {
+		check("proxy.socket", filepath.Dir(c.Proxy.Socket), files.Dir)
+		check("proxy.launch.path", c.Proxy.Launch.Path, files.Tree)
+		check("proxy.launch.config", c.Proxy.Launch.Config, files.Tree)
+	}
+	return errors.Join(f.errs...)
+}
