@@ -27,8 +27,15 @@ const maxLinks = 40
 // Checker checks files. It remembers what it has found to be safe, so one is made
 // for each reading of the configuration. It is not safe for concurrent use.
 type Checker struct {
+	// Root is the directory that paths, and absolute symbolic links, start at: that of
+	// another file system than one's own. Nothing above it is checked. "" is /.
+	Root string
+
 	safe map[string]bool
 }
+
+// on is where a path of the file system that is checked is found.
+func (c *Checker) on(path string) string { return filepath.Join(c.Root, path) }
 
 // Path returns an error when others than root and the caller may write or replace
 // what path names. Of what does not exist, the directories on the way that do are
@@ -42,7 +49,7 @@ func (c *Checker) Path(path string) error {
 // already.
 func (c *Checker) Dir(path string) error {
 	dir, err := c.resolve(path)
-	if err == nil && open(dir) {
+	if err == nil && c.open(dir) {
 		err = addable(dir)
 	}
 	return err
@@ -56,13 +63,14 @@ func (c *Checker) Tree(path string) error {
 	if err != nil {
 		return err
 	}
-	return filepath.WalkDir(root, func(p string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(c.on(root), func(p string, entry fs.DirEntry, err error) error {
+		p = filepath.Join("/", strings.TrimPrefix(p, c.Root))
 		switch {
 		case p == root && errors.Is(err, fs.ErrNotExist):
 			return nil
 		case err != nil:
 			return err
-		case entry.IsDir() && open(p):
+		case entry.IsDir() && c.open(p):
 			return addable(p)
 		}
 		return c.Path(p)
@@ -85,9 +93,9 @@ func (c *Checker) resolve(path string) (string, error) {
 	}
 	for links := 0; len(rest) > 0; {
 		at, rest = filepath.Join(at, rest[0]), rest[1:]
-		target, err := os.Readlink(at)
+		target, err := os.Readlink(c.on(at))
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && open(filepath.Dir(at)):
+		case errors.Is(err, fs.ErrNotExist) && c.open(filepath.Dir(at)):
 			return "", fmt.Errorf("others may make it: %s does not exist, and everybody may write its directory", at)
 		case errors.Is(err, fs.ErrNotExist):
 			return filepath.Join(append([]string{at}, rest...)...), nil
@@ -121,7 +129,7 @@ func (c *Checker) component(path string) error {
 	if c.safe[path] {
 		return nil
 	}
-	info, err := os.Lstat(path)
+	info, err := os.Lstat(c.on(path))
 	if err != nil {
 		return err
 	}
@@ -132,7 +140,7 @@ func (c *Checker) component(path string) error {
 	if uid := int(stat.Uid); uid != 0 && uid != os.Geteuid() {
 		return fmt.Errorf("others may write it: %s belongs to user %d; run chown root on it", path, uid)
 	}
-	if writable(info) && !readOnly(path) {
+	if writable(info) && !readOnly(c.on(path)) {
 		return fmt.Errorf("others may write it: %s has mode %s; run chmod go-w on it", path, info.Mode())
 	}
 	if c.safe == nil {
@@ -157,7 +165,8 @@ func writable(info fs.FileInfo) bool {
 }
 
 // open says whether others may put files into a directory, sticky or not.
-func open(dir string) bool {
+func (c *Checker) open(dir string) bool {
+	dir = c.on(dir)
 	info, err := os.Stat(dir)
 	return err == nil && info.Mode().Perm()&0o022 != 0 && !readOnly(dir)
 }

@@ -191,3 +191,25 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestRoot has another file system's paths and absolute links start at its root, with
+// nothing above it in question.
+func TestRoot(t *testing.T) {
+	above := t.TempDir()
+	root := filepath.Join(above, "root")
+	mkdir(t, root, "etc/policies")
+	mkdir(t, root, "open")
+	write(t, root, "etc/policies/a.rego")
+	link(t, "/etc/policies", root, "policies")
+	chmod(t, 0o777, above)
+	files := trust.Checker{Root: root}
+	if err := files.Tree("/policies"); err != nil {
+		t.Error(err)
+	}
+	chmod(t, 0o777, root, "etc")
+	files = trust.Checker{Root: root}
+	want := "others may write it: /etc has mode drwxrwxrwx; run chmod go-w on it"
+	if err := files.Tree("/policies"); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
