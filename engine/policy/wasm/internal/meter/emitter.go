@@ -1,18 +1,32 @@
 package meter
 
-// An emitter writes functions in which each block of instructions begins with its charge.
+import "slices"
+
+// An emitter writes functions in which each block of instructions begins with its charge. A function becomes
+//
+//	fuel := the global
+//	stack := the global + frame; unreachable if that is too much
+//	block
+//	  the function, with charges; before each return and each call the global := fuel, and behind a call fuel := the global
+//	  return
+//	end
+//	the global := -1; unreachable
+//
+// and a charge is: fuel -= weight; branch out of that block if fuel < 0. Keeping the fuel in a local within a function, and the way out
+// where it is not passed by, is what makes metering cheap.
 type emitter struct {
 	module *Module
+	locals int    // the function's own
 	out    []byte // what is finished
 	block  []byte // the present block
 	weight uint64 // of the present block
-	locals int    // the function's own
+	depth  int    // how many labels are open where the present block begins: the index of the way out
 }
 
 // The locals that are added behind a function's own.
 const (
 	localFuel   = iota // i64
-	localFrame         // i32, the stack in use, this function's frame included
+	localStack         // i32, the stack in use, this function's frame included
 	localLength        // i32
 )
 
@@ -21,14 +35,17 @@ func (e *emitter) local(n int) int { return e.locals + n }
 func (e *emitter) function(fn function) error {
 	e.locals = fn.locals
 	e.out = e.declare(e.out[:0], fn)
-	e.block, e.weight = e.block[:0], 1+uint64(fn.locals)/4
-	e.enter(fn)
+	e.out = e.load(e.out)
+	if fn.calls {
+		e.out = e.enter(e.out, fn)
+	}
+	e.out = append(e.out, byte(opBlock), 0x40)
+	e.block, e.weight, e.depth = e.block[:0], entryWeight(fn), 0
 	c := e.module.walk(fn)
 	var in instruction
 	for c.next(&in) {
 		e.instruction(&c, &in)
 	}
-	e.finish()
 	return c.err
 }
 
@@ -40,77 +57,136 @@ func (e *emitter) declare(b []byte, fn function) []byte {
 }
 
 // enter finds out how deep the stack is with this function's frame, and stops if it is too deep.
-func (e *emitter) enter(fn function) {
+func (e *emitter) enter(b []byte, fn function) []byte {
 	m := e.module
-	b := appendOp(e.block, opGlobalGet, m.depthIndex())
-	b = append(appendI32(b, int32(fn.frame)), byte(opI32Add))
-	b = appendOp(b, opLocalTee, e.local(localFrame))
+	b = appendI32(appendOp(b, opGlobalGet, m.depthIndex()), int32(fn.frame))
+	b = appendOp(append(b, byte(opI32Add)), opLocalTee, e.local(localStack))
 	b = append(appendI32(b, int32(m.limits.StackBytes)), byte(opI32GtU), byte(opIf), 0x40)
-	b = appendOp(b, opLocalGet, e.local(localFrame))
-	b = appendOp(b, opGlobalSet, m.depthIndex())
-	e.block = append(b, byte(opUnreachable), byte(opEnd))
+	b = appendOp(appendOp(b, opLocalGet, e.local(localStack)), opGlobalSet, m.depthIndex())
+	return append(b, byte(opUnreachable), byte(opEnd))
 }
 
-// instruction appends one instruction to the block and begins a new one behind it where control can go elsewhere or come from elsewhere.
+// instruction appends one instruction to the block, and ends the block behind it where control may part or meet. A loop begins a block, so
+// that each turn is charged.
 func (e *emitter) instruction(c *code, in *instruction) {
+	if len(c.labels) == 0 {
+		e.leave()
+		return
+	}
 	if in.op == opLoop {
 		e.finish()
 	}
 	e.weight += e.module.weight(in)
-	e.prepare(in)
-	e.block = append(e.block, c.data[in.start:in.end]...)
+	e.prepare(c, in)
+	e.copy(c, in)
 	switch in.op {
-	case opLoop:
-		// The head is charged at each turn: what is behind it belongs to it.
-		e.out = append(e.out, e.block...)
-		e.block = e.block[:0]
-	case opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable:
+	case opLoop, opIf, opElse, opEnd, opBr, opBrIf, opBrTable, opReturn, opUnreachable:
 		e.finish()
+		e.depth = len(c.labels) - 1
+	case opCall, opCallIndirect:
+		e.block = e.load(e.block)
 	}
 }
 
 // finish writes the block with its charge before it.
 func (e *emitter) finish() {
 	if e.weight > 0 {
-		e.out = e.charge(e.out, func(b []byte) []byte { return appendI64(b, int64(e.weight)) })
+		e.out = e.charge(e.out, e.depth, func(b []byte) []byte { return appendI64(b, int64(e.weight)) })
 	}
 	e.out = append(e.out, e.block...)
 	e.block, e.weight = e.block[:0], 0
 }
 
-// charge takes an amount of fuel, and stops if there is not as much. Fuel that is below zero tells the host so.
-func (e *emitter) charge(b []byte, amount func([]byte) []byte) []byte {
-	m := e.module
-	b = amount(appendOp(b, opGlobalGet, m.fuelIndex()))
-	b = appendOp(append(b, byte(opI64Sub)), opLocalTee, e.local(localFuel))
-	b = appendOp(b, opGlobalSet, m.fuelIndex())
-	b = appendOp(b, opLocalGet, e.local(localFuel))
-	b = append(appendI64(b, 0), byte(opI64LtS), byte(opIf), 0x40)
-	return append(b, byte(opUnreachable), byte(opEnd))
+// leave writes the end of the function and the way out.
+func (e *emitter) leave() {
+	e.block = e.save(e.block)
+	e.finish()
+	e.out = append(e.out, byte(opReturn), byte(opEnd))
+	e.out = appendOp(appendI64(e.out, -1), opGlobalSet, e.module.fuelIndex())
+	e.out = append(e.out, byte(opUnreachable), byte(opEnd))
 }
 
-// prepare appends what has to happen before an instruction: the charge of a length that is known then only, and before a call the depth.
-func (e *emitter) prepare(in *instruction) {
+// charge takes an amount of fuel, and goes to the way out if there is not as much.
+func (e *emitter) charge(b []byte, depth int, amount func([]byte) []byte) []byte {
+	b = amount(appendOp(b, opLocalGet, e.local(localFuel)))
+	b = appendOp(append(b, byte(opI64Sub)), opLocalTee, e.local(localFuel))
+	return appendOp(append(appendI64(b, 0), byte(opI64LtS)), opBrIf, depth)
+}
+
+// save and load move the fuel between the local and the global, which is what other functions and the host see.
+func (e *emitter) save(b []byte) []byte {
+	return appendOp(appendOp(b, opLocalGet, e.local(localFuel)), opGlobalSet, e.module.fuelIndex())
+}
+
+func (e *emitter) load(b []byte) []byte {
+	return appendOp(appendOp(b, opGlobalGet, e.module.fuelIndex()), opLocalSet, e.local(localFuel))
+}
+
+// prepare appends what has to happen before an instruction: the charge of a length that is known then only, before a call what the callee
+// has to know, and before the function is left what the caller has to know.
+func (e *emitter) prepare(c *code, in *instruction) {
 	switch in.op {
 	case opCall, opCallIndirect:
-		e.block = appendOp(e.block, opLocalGet, e.local(localFrame))
-		e.block = appendOp(e.block, opGlobalSet, e.module.depthIndex())
-	case opMemoryInit, opMemoryCopy, opMemoryFill:
-		e.chargeLength(1, 4)
-	case opTableInit, opTableCopy, opTableFill, opTableGrow:
-		e.chargeLength(1, 0)
-	case opMemoryGrow:
-		e.chargeLength(5_000, 0)
+		e.block = e.save(e.block)
+		e.block = appendOp(appendOp(e.block, opLocalGet, e.local(localStack)), opGlobalSet, e.module.depthIndex())
+	case opReturn, opUnreachable:
+		e.block = e.save(e.block)
+	case opBr, opBrIf, opBrTable:
+		if leaves(c, in) {
+			e.block = e.save(e.block)
+		}
+	default:
+		if unit, shift := lengthWeight(in.op); unit > 0 {
+			e.chargeLength(len(c.labels)-1, unit, shift)
+		}
 	}
 }
 
 // chargeLength charges for the number on top of the stack: unit for each, or for each 1<<shift of them.
-func (e *emitter) chargeLength(unit int64, shift int64) {
+func (e *emitter) chargeLength(depth int, unit, shift int64) {
 	e.block = appendOp(e.block, opLocalSet, e.local(localLength))
-	e.block = e.charge(e.block, func(b []byte) []byte {
+	e.block = e.charge(e.block, depth, func(b []byte) []byte {
 		b = append(appendOp(b, opLocalGet, e.local(localLength)), byte(opI64ExtendU))
-		b = append(appendI64(b, shift), byte(opI64ShrU))
+		if shift > 0 {
+			b = append(appendI64(b, shift), byte(opI64ShrU))
+		}
 		return append(appendI64(b, unit), byte(opI64Mul))
 	})
 	e.block = appendOp(e.block, opLocalGet, e.local(localLength))
+}
+
+// copy appends the instruction as it is. Only a branch that leaves the function has one more block to get out of.
+func (e *emitter) copy(c *code, in *instruction) {
+	if !leaves(c, in) {
+		e.block = append(e.block, c.data[in.start:in.end]...)
+		return
+	}
+	e.block = append(e.block, byte(in.op))
+	if in.op == opBrTable {
+		e.block = appendUnsigned(e.block, uint64(len(in.targets)))
+		for _, t := range in.targets {
+			e.block = appendUnsigned(e.block, outward(c, t))
+		}
+	}
+	e.block = appendUnsigned(e.block, outward(c, in.index))
+}
+
+// leaves tells whether an instruction is a branch that may leave the function.
+func leaves(c *code, in *instruction) bool {
+	outermost := uint32(len(c.labels) - 1)
+	switch in.op {
+	case opBr, opBrIf:
+		return in.index == outermost
+	case opBrTable:
+		return in.index == outermost || slices.Contains(in.targets, outermost)
+	}
+	return false
+}
+
+// outward is a branch's depth with the added block counted.
+func outward(c *code, depth uint32) uint64 {
+	if int(depth) == len(c.labels)-1 {
+		return uint64(depth) + 1
+	}
+	return uint64(depth)
 }

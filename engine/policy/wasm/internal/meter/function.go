@@ -73,6 +73,8 @@ func (m *Module) measure(fn *function) error {
 		switch in.op {
 		case opBlock, opLoop, opIf, opElse, opBrIf:
 			blocks++
+		case opCall, opCallIndirect:
+			fn.calls = true
 		case opBrTable:
 			targets += uint64(len(in.targets)) + 1
 		}

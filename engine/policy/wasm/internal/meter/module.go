@@ -53,7 +53,8 @@ type Module struct {
 	HasStart bool
 
 	// FuelGlobal is the name under which the instrumented module exports its fuel, a mutable i64. The host sets it before a call;
-	// what is left stands in it after the call. It is negative when the call ended for lack of fuel.
+	// what is left stands in it after the call, and while the guest calls the host, which may take from it. It is -1 when the call ended
+	// for lack of fuel. After any other trap it tells what was left when the function that trapped was entered or last returned to.
 	FuelGlobal string
 	// DepthGlobal is the name under which the instrumented module exports the bytes of stack in use, a mutable i32. The host sets it to
 	// 0 before a call. It is above StackBytes when the call ended for nesting too deeply.
@@ -102,8 +103,9 @@ type function struct {
 	groups int // where the declarations of locals begin
 	code   int // where the instructions begin
 	end    int
-	locals int // parameters included
-	frame  uint32
+	locals int    // parameters included
+	frame  uint32 // estimated bytes of machine stack
+	calls  bool
 }
 
 var preamble = []byte{0, 'a', 's', 'm'}

@@ -27,3 +27,20 @@ func (m *Module) callWeight(typ uint32) uint64 {
 	t := m.types[typ]
 	return uint64(t.params + t.results)
 }
+
+// entryWeight is what it costs to enter a function.
+func entryWeight(fn function) uint64 { return 1 + uint64(fn.locals)/4 }
+
+// lengthWeight is what an instruction costs for its length: unit for each, or for each 1<<shift of them. A unit of 0 is for instructions
+// that have no length.
+func lengthWeight(op opcode) (unit, shift int64) {
+	switch op {
+	case opMemoryInit, opMemoryCopy, opMemoryFill:
+		return 1, 4
+	case opTableInit, opTableCopy, opTableFill, opTableGrow:
+		return 1, 0
+	case opMemoryGrow:
+		return 5_000, 0
+	}
+	return 0, 0
+}
