@@ -35,7 +35,7 @@ func TestUnjudgedCreationIsDenied(t *testing.T) {
 func TestUnreadableMessagesAreDenied(t *testing.T) {
 	recorder := &lastRecord{}
 	g := newGuard(engine.New(engine.Rules{Policies: agreeable{}, Recorder: recorder}), Border{})
-	d := g.decide(t.Context(), engine.StopContainer, func(*Border) *engine.Review { panic("boom") })
+	d := g.judge.Decide(t.Context(), engine.StopContainer, func(*Border) *engine.Review { panic("boom") })
 	if d.Allowed || !strings.Contains(strings.Join(d.Reasons(), ";"), "malformed request: the request could not be handled: boom") {
 		t.Errorf("%v", d.Reasons())
 	}

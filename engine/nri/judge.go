@@ -1,0 +1,114 @@
+package nri
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// Judge has an engine decide what a border reads, in half of the time that the
+// runtime waits for an answer. It is made by [NewJudge] and safe for concurrent
+// use. Whatever goes wrong on the way is a decision that denies.
+type Judge struct {
+	engine *engine.Engine
+	terms  atomic.Pointer[terms]
+}
+
+// terms are what the runtime tells the guard when it configures its plugins.
+type terms struct {
+	border Border
+	// wait is how long the runtime waits.
+	wait time.Duration
+}
+
+// NewJudge returns a judge that reads messages by the border, to which it adds
+// Places where it has none. Until it is configured the runtime has no name and
+// waits as long as NRI does by default.
+func NewJudge(e *engine.Engine, b Border) *Judge {
+	j := &Judge{engine: e}
+	if b.Places == nil {
+		b.Places = &Places{}
+	}
+	j.terms.Store(&terms{border: b, wait: api.DefaultPluginRequestTimeout})
+	return j
+}
+
+// Configure takes note of the runtime's name and of how long it waits for an
+// answer.
+func (j *Judge) Configure(req *api.ConfigureRequest) {
+	t := *j.terms.Load()
+	t.border.Runtime = engine.Runtime{Name: req.GetRuntimeName(), Version: req.GetRuntimeVersion()}
+	if wait := time.Duration(req.GetRequestTimeout()) * time.Millisecond; wait > 0 {
+		t.wait = wait
+	}
+	j.terms.Store(&t)
+}
+
+// Decide has the review judged that build makes. It returns no sooner than the
+// engine does: a policy that goes on after its deadline keeps it.
+func (j *Judge) Decide(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) (d *engine.Decision) {
+	var err error
+	defer func() {
+		if err != nil {
+			d = denial(err.Error())
+		}
+	}()
+	defer recovered(ctx, &err)
+	t := j.terms.Load()
+	ctx, cancel := context.WithTimeout(ctx, t.wait/2)
+	defer cancel()
+	return j.engine.Decide(ctx, understand(ctx, op, func() *engine.Review { return build(&t.border) }))
+}
+
+// DecidePromptly is [Judge.Decide] for those who must answer whatever the policies
+// and the recorder do, about messages that nobody else uses: when three quarters
+// of the runtime's time are gone it denies, and the work that is left behind ends
+// unheard. The recorder, if it was that which kept it, may then still write down
+// what was decided first.
+func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) *engine.Decision {
+	wait := j.terms.Load().wait
+	last := time.NewTimer(wait - wait/4)
+	defer last.Stop()
+	done := make(chan *engine.Decision, 1)
+	go func() { done <- j.Decide(ctx, op, build) }()
+	select {
+	case d := <-done:
+		return d
+	case <-last.C:
+		return denial(fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", wait))
+	}
+}
+
+// denial is a decision that the engine had no part in.
+func denial(message string) *engine.Decision {
+	return &engine.Decision{Time: time.Now().UTC(), Failures: []engine.Failure{{Message: message}}}
+}
+
+// understand builds a review. Messages that cannot be read make a review that is
+// malformed, and so denied and recorded.
+func understand(ctx context.Context, op engine.Operation, build func() *engine.Review) (r *engine.Review) {
+	var err error
+	defer func() {
+		if err != nil {
+			r = &engine.Review{Version: engine.Version, Operation: op, Malformed: []string{err.Error()}}
+		}
+	}()
+	defer recovered(ctx, &err)
+	return build()
+}
+
+// recovered turns a panic into an error. It is deferred wherever NRI calls or is
+// called: what a plugin sends must not end the daemon.
+func recovered(ctx context.Context, err *error) {
+	if p := recover(); p != nil {
+		log.G(ctx).WithField("stack", string(debug.Stack())).Errorf("panic while handling an NRI request: %v", p)
+		*err = fmt.Errorf("the request could not be handled: %v", p)
+	}
+}
