@@ -1,0 +1,111 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/nri-guard/nri-guard/tests/e2e/internal/process"
+)
+
+// guard is nri-guard run.
+type guard struct {
+	*process.Process
+	node  *node
+	admin string // address
+	file  string // configuration
+	log   string // decisions
+}
+
+// newGuard writes a configuration: the node's mode and whatever else is said.
+func newGuard(n *node, more string) *guard {
+	n.Helper()
+	g := &guard{node: n, admin: freeAddress(n), file: filepath.Join(n.dir, "nri-guard.yaml"), log: filepath.Join(n.dir, "decisions", "decisions.ndjson")}
+	must(n.T, os.MkdirAll(filepath.Dir(g.log), 0o700))
+	g.configure(more)
+	return g
+}
+
+func (g *guard) configure(more string) {
+	g.node.Helper()
+	m := g.node.mode
+	text := fmt.Sprintf("version: 1\nruntime: {socket: %s}\nvalidator: {enabled: %v}\nproxy: {enabled: %v, socket: %s}\naudit: {path: %s}\nadmin: {address: %q}\n%s\n",
+		m.runtimeSocket(), m.validates(), m.relays(), pluginSocket, g.log, g.admin, more)
+	must(g.node.T, os.WriteFile(g.file, []byte(text), 0o600))
+}
+
+// freeAddress is one that nobody listens on.
+func freeAddress(n *node) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(n.T, err)
+	defer l.Close() //nolint:errcheck // it only found an address
+	return l.Addr().String()
+}
+
+// start starts the guard and returns when it is ready.
+func (g *guard) start() {
+	n := g.node
+	n.Helper()
+	p, err := process.Start(filepath.Join(n.dir, "nri-guard.log"), exec.Command(work(binDir, "nri-guard"), "run", "--config", g.file))
+	must(n.T, err)
+	g.Process = p
+	n.Cleanup(func() {
+		n.report(p)
+		p.Stop()
+	})
+	ctx, cancel := context.WithTimeout(n.ctx, patience)
+	defer cancel()
+	must(n.T, p.WaitFor(ctx, "the guard is ready", g.ready))
+}
+
+// ready says what keeps the guard from being ready.
+func (g *guard) ready(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close() //nolint:errcheck // only read from
+	body, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", r.Status, bytes.TrimSpace(body))
+	}
+	return err
+}
+
+// decision is what these tests read of the decision log.
+type decision struct {
+	Operation string `json:"operation"`
+	Allowed   bool   `json:"allowed"`
+	Container struct {
+		Name string `json:"name"`
+	} `json:"container"`
+}
+
+// decisions reads the decision log.
+func (g *guard) decisions() []decision {
+	g.node.Helper()
+	data, err := os.ReadFile(g.log)
+	must(g.node.T, err)
+	var all []decision
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		var d decision
+		must(g.node.T, json.Unmarshal(lines.Bytes(), &d))
+		all = append(all, d)
+	}
+	must(g.node.T, lines.Err())
+	return all
+}

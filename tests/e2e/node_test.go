@@ -1,0 +1,203 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/nri-guard/nri-guard/tests/e2e/internal/containerd"
+	"github.com/nri-guard/nri-guard/tests/e2e/internal/cri"
+	"github.com/nri-guard/nri-guard/tests/e2e/internal/process"
+)
+
+// patience bounds everything that is waited for; nothing should come near it.
+const patience = 60 * time.Second
+
+// mode is how the guard stands between plugins and runtime.
+type mode string
+
+const (
+	direct    mode = "direct" // no guard
+	validator mode = "validator"
+	proxy     mode = "proxy"
+	both      mode = "both"
+)
+
+func (m mode) validates() bool { return m == validator || m == both }
+func (m mode) relays() bool    { return m == proxy || m == both }
+
+// Sockets, as docs/deploying.md has them.
+const (
+	pluginSocket  = "/run/nri/nri.sock"         // where plugins look for NRI
+	runtimeSocket = "/run/nri-runtime/nri.sock" // the runtime's with the proxy
+)
+
+// runtimeSocket is where the runtime listens for plugins.
+func (m mode) runtimeSocket() string {
+	if m.relays() {
+		return runtimeSocket
+	}
+	return pluginSocket
+}
+
+// node is a machine with a container runtime, plugins, and perhaps the guard.
+type node struct {
+	*testing.T
+	ctx        context.Context
+	dir        string
+	mode       mode
+	containerd *containerd.Containerd
+	guard      *guard
+}
+
+// setup is what a test wants of a node.
+type setup struct {
+	mode     mode
+	required []string // required_plugins of containerd
+	guard    string   // further configuration of the guard
+	// runtime may change containerd's configuration.
+	runtime func(*containerd.Config)
+	// unguarded nodes start without the guard, which their mode then only prepares.
+	unguarded bool
+}
+
+// start starts a node and stops it with the test.
+func start(t *testing.T, s setup) *node {
+	t.Helper()
+	dir := work(strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()))
+	must(t, os.MkdirAll(dir, 0o700))
+	for _, socket := range []string{pluginSocket, runtimeSocket} {
+		must(t, os.RemoveAll(filepath.Dir(socket)))
+		must(t, os.MkdirAll(filepath.Dir(socket), 0o700))
+	}
+	n := &node{T: t, dir: dir, mode: s.mode}
+	var cancel context.CancelFunc
+	n.ctx, cancel = context.WithTimeout(context.Background(), 5*time.Minute)
+	t.Cleanup(cancel)
+	config := containerd.Config{
+		Dir: dir, Tools: work(runtimes), Image: work(imageFile),
+		NRISocket: s.mode.runtimeSocket(), RequiredPlugins: s.required,
+	}
+	if s.runtime != nil {
+		s.runtime(&config)
+	}
+	var err error
+	n.containerd, err = containerd.Start(n.ctx, config)
+	must(t, err)
+	t.Cleanup(func() {
+		n.report(n.containerd.Process)
+		n.containerd.Stop()
+	})
+	if s.mode != direct {
+		n.guard = newGuard(n, s.guard)
+		if !s.unguarded {
+			n.guard.start()
+		}
+	}
+	return n
+}
+
+// report shows the end of a log when the test has failed.
+func (n *node) report(p *process.Process) {
+	if n.Failed() {
+		n.Log(p.Tail(25))
+	}
+}
+
+// plugin starts an external plugin and returns when it is registered.
+func (n *node) plugin(program string, args ...string) *process.Process {
+	n.Helper()
+	p := n.spawn(program, args...)
+	must(n.T, p.WaitFor(n.ctx, "it is registered", func(context.Context) error {
+		if strings.Contains(p.Tail(1000), "registered") {
+			return nil
+		}
+		return fmt.Errorf("not registered")
+	}))
+	return p
+}
+
+// spawn starts a program of the tests and stops it with the test.
+func (n *node) spawn(program string, args ...string) *process.Process {
+	n.Helper()
+	log := filepath.Join(n.dir, fmt.Sprintf("%s-%d.log", filepath.Base(program), time.Now().UnixNano()))
+	if !filepath.IsAbs(program) {
+		program = work(binDir, program)
+	}
+	p, err := process.Start(log, exec.Command(program, args...))
+	must(n.T, err)
+	n.Cleanup(func() {
+		n.report(p)
+		p.Stop()
+	})
+	return p
+}
+
+// obedient starts the plugin that does what pods' authors say, under a name.
+func (n *node) obedient(index, name string) *process.Process {
+	n.Helper()
+	return n.plugin("obedient", "-idx", index, "-name", name, "-socket", pluginSocket)
+}
+
+// pod runs a pod and removes it with the test. Orders are for plugins.
+func (n *node) pod(namespace string, annotations map[string]string) *cri.Pod {
+	n.Helper()
+	pod, err := n.containerd.CRI.RunPod(n.ctx, namespace, fmt.Sprintf("pod-%d", time.Now().UnixNano()), annotations)
+	must(n.T, err)
+	n.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := pod.Remove(ctx); err != nil {
+			n.Logf("removing a pod: %v", err)
+		}
+	})
+	return pod
+}
+
+// orders are annotations that make the obedient plugin of a name do something for
+// the container of a name.
+func orders(plugin, container, order string) map[string]string {
+	return map[string]string{plugin + ".e2e/" + container: order}
+}
+
+// spec reads the OCI runtime specification that a container was created with.
+func (n *node) spec(c *cri.Container) *specs.Spec {
+	n.Helper()
+	data, err := os.ReadFile(n.containerd.Bundle("k8s.io", c.ID))
+	must(n.T, err)
+	spec := &specs.Spec{}
+	must(n.T, json.Unmarshal(data, spec))
+	return spec
+}
+
+// create creates and starts a container.
+func (n *node) create(pod *cri.Pod, name string) *cri.Container {
+	n.Helper()
+	c, err := pod.Create(n.ctx, name)
+	must(n.T, err)
+	must(n.T, c.Start(n.ctx))
+	return c
+}
+
+// exec runs a command in a container and returns what it writes.
+func (n *node) exec(c *cri.Container, command ...string) string {
+	n.Helper()
+	out, err := c.Exec(n.ctx, command...)
+	must(n.T, err)
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
