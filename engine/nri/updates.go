@@ -129,7 +129,7 @@ func (in *instance) judge(ctx context.Context, asked []engine.Plugin, u Updates)
 		return nil, nil
 	}
 	u.Plugin, u.Plugins = sole(asked), in.roster.connected()
-	d := in.guard.decide(ctx, u.Operation, func(b *Border) *engine.Review { return b.Updates(u) })
+	d := in.guard.judge.Decide(ctx, u.Operation, func(b *Border) *engine.Review { return b.Updates(u) })
 	if err := d.Err(u.Operation); err != nil {
 		return nil, err
 	}
