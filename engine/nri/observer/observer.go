@@ -1,0 +1,142 @@
+// Package observer sees which containers a runtime has, through a connection of
+// the guard's own: what plugins ask to update they name by an id alone, and
+// policies want to know whose container it is.
+//
+// It changes nothing and has no say: it is told of containers and pods and
+// answers at once. It comes first among the plugins, so that it has seen a
+// container before others can ask for anything.
+package observer
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/internal/seen"
+	"github.com/nri-guard/nri-guard/engine/nri/session"
+)
+
+// Name and index that an observer registers under when the configuration has none.
+const (
+	DefaultName  = "nri-guard-observer"
+	DefaultIndex = "00"
+)
+
+// Config says where to observe. Its zero value works.
+type Config struct {
+	// Socket is the path of the runtime's NRI socket; "" is NRI's default.
+	Socket string
+	// Name and Index to register under; [DefaultName] and [DefaultIndex] where they
+	// are empty.
+	Name, Index string
+}
+
+// Plugin is how the observer appears among the runtime's plugins.
+func (c Config) Plugin() engine.Plugin {
+	return engine.Plugin{Name: cmp.Or(c.Name, DefaultName), Index: cmp.Or(c.Index, DefaultIndex)}
+}
+
+// Observer is made by [New]. It is safe for concurrent use.
+type Observer struct {
+	seen    seen.Containers
+	session *session.Session
+}
+
+// New checks the configuration; it touches no socket.
+func New(cfg Config) (*Observer, error) {
+	o := &Observer{}
+	var err error
+	self := cfg.Plugin()
+	o.session, err = session.New(session.Config{
+		Socket: cfg.Socket, Name: self.Name, Index: self.Index, Plugin: handler{&o.seen},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("observer: %w", err)
+	}
+	return o, nil
+}
+
+// Run observes until ctx ends, and returns nil then. It waits for a socket that is
+// not there, and connects again whenever the connection is lost.
+func (o *Observer) Run(ctx context.Context) error { return o.session.Run(ctx) }
+
+// Status returns how the connection to the runtime stands.
+func (o *Observer) Status() session.Status { return o.session.Status() }
+
+// Ready says whether the runtime has told what exists and is still connected, so
+// that a container that is not found is none.
+func (o *Observer) Ready() bool { return o.session.Status().Connected }
+
+// Lookup finds a container and its pod by id, nil, nil where none has been seen.
+// It is made for [nri.Border.Lookup], and the messages must not be modified. While
+// the observer is not ready it answers from what it knew: ids are not used again,
+// so that what it finds is right, but it may not find what is new.
+func (o *Observer) Lookup(id string) (*api.PodSandbox, *api.Container) { return o.seen.Lookup(id) }
+
+// handler is what NRI's stub sees. It is subscribed to what changes what is seen,
+// and nothing else.
+type handler struct{ seen *seen.Containers }
+
+// Synchronize is told what exists; all that was known from an earlier connection
+// is forgotten.
+func (h handler) Synchronize(_ context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
+	h.seen.Replace(pods, containers)
+	return nil, nil
+}
+
+// CreateContainer is told of a container that may come to be.
+func (h handler) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	h.seen.Create(pod, c)
+	return nil, nil, nil
+}
+
+// PostCreateContainer is told that it has.
+func (h handler) PostCreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
+}
+
+// StartContainer is told of its state.
+func (h handler) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
+}
+
+// PostStartContainer is told of its state.
+func (h handler) PostStartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
+}
+
+// PostUpdateContainer is told of its resources.
+func (h handler) PostUpdateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
+}
+
+// StopContainer is told of its end; it exists until it is removed.
+func (h handler) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
+	h.seen.Refresh(pod, c)
+	return nil, nil
+}
+
+// RemoveContainer is told that it is no more.
+func (h handler) RemoveContainer(_ context.Context, _ *api.PodSandbox, c *api.Container) error {
+	h.seen.Remove(c)
+	return nil
+}
+
+// PostUpdatePodSandbox is told of a pod's resources.
+func (h handler) PostUpdatePodSandbox(_ context.Context, pod *api.PodSandbox) error {
+	h.seen.UpdatePod(pod)
+	return nil
+}
+
+// RemovePodSandbox is told that a pod is no more, nor its containers.
+func (h handler) RemovePodSandbox(_ context.Context, pod *api.PodSandbox) error {
+	h.seen.RemovePod(pod)
+	return nil
+}
