@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/internal/socket"
 )
 
 // errStopped is what plugins of a run of NRI get that has ended.
@@ -24,7 +25,7 @@ type instance struct {
 	nri    *adaptation.Adaptation
 	guard  *guard
 	roster *roster
-	socket *socket // nil without one
+	socket *socket.Place // nil without one
 	seen   seen
 	// ctx ends with the instance.
 	ctx    context.Context
@@ -55,11 +56,11 @@ func newInstance(ctx context.Context, cfg Config) (*instance, error) {
 	if cfg.SocketPath == "" {
 		options = append(options, adaptation.WithDisabledExternalConnections())
 	} else {
-		in.socket = newSocket(cfg.SocketPath)
-		if err := in.socket.check(); err != nil {
+		in.socket = socket.New(cfg.SocketPath)
+		if err := in.socket.Check(); err != nil {
 			return nil, err
 		}
-		options = append(options, adaptation.WithSocketPath(in.socket.hidden))
+		options = append(options, adaptation.WithSocketPath(in.socket.Hidden))
 	}
 	in.nri, err = adaptation.New(cfg.Name, cfg.Version, in.synchronize, in.unsolicited, options...)
 	if err != nil {
@@ -128,7 +129,7 @@ func (in *instance) startNRI() (err error) {
 	if in.socket == nil || in.stopped() {
 		return nil
 	}
-	return in.socket.publish()
+	return in.socket.Publish()
 }
 
 // stop ends the run. From now on nothing that a plugin does has an effect; those
@@ -140,7 +141,7 @@ func (in *instance) stop(ctx context.Context) error {
 		return nil
 	}
 	if in.socket != nil {
-		if err := in.socket.withdraw(); err != nil {
+		if err := in.socket.Withdraw(); err != nil {
 			log.G(in.ctx).WithError(err).Warn("The NRI socket is left behind")
 		}
 	}

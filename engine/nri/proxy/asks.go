@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"errors"
+	"sync"
+)
+
+// asks are the requests that a plugin has made of the runtime. They are judged
+// side by side, so that one may overtake another, and ttrpc wants the numbers of
+// requests to go up: they get new ones on the way.
+type asks struct {
+	maxCount, maxBytes int
+
+	mu sync.Mutex
+	// judging counts requests that have no number yet, and bytes how large they are.
+	judging, bytes int
+	last           uint32
+	numbers        map[uint32]ask
+}
+
+// ask is a request that is under way.
+type ask struct {
+	stream   uint32 // the plugin's own number for it
+	register bool
+}
+
+var errTooMany = errors.New("too many requests are under way")
+
+// begin makes room for a request of the given size.
+func (a *asks) begin(size int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.judging+len(a.numbers) >= a.maxCount || a.judging > 0 && a.bytes+size > a.maxBytes {
+		return errTooMany
+	}
+	a.judging++
+	a.bytes += size
+	return nil
+}
+
+// drop gives the room back of a request that is not relayed.
+func (a *asks) drop(size int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.judging--
+	a.bytes -= size
+}
+
+// number gives a request its new number and calls send with it, before any other
+// request gets one.
+func (a *asks) number(k ask, size int, send func(stream uint32) error) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.judging--
+	a.bytes -= size
+	if a.last > 1<<32-4 {
+		return errors.New("there are no more numbers for requests")
+	}
+	if a.last == 0 {
+		a.last = 1
+	} else {
+		a.last += 2
+	}
+	if a.numbers == nil {
+		a.numbers = map[uint32]ask{}
+	}
+	a.numbers[a.last] = k
+	return send(a.last)
+}
+
+// answered returns the request that has the number, and forgets it.
+func (a *asks) answered(number uint32) (ask, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k, ok := a.numbers[number]
+	delete(a.numbers, number)
+	return k, ok
+}
+
+// idle says whether nothing is under way.
+func (a *asks) idle() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.judging+len(a.numbers) == 0
+}

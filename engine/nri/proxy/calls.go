@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// maxCalls is how many of the runtime's requests are kept in mind for a plugin.
+// NRI makes one at a time; more pile up where a plugin answers late and is kept
+// connected nevertheless.
+const maxCalls = 64
+
+// call is a request of the runtime that the plugin has not answered yet.
+type call struct {
+	method *method
+	// request is what the plugin was asked, before anything was hidden; nil where
+	// the answer is not judged.
+	request []byte
+	// deadline is when the runtime waits no longer, zero where it did not say.
+	deadline time.Time
+}
+
+// calls are the runtime's requests by their number.
+type calls struct {
+	mu   sync.Mutex
+	last uint32
+	open map[uint32]*call
+}
+
+func (s *calls) add(stream uint32, c *call) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stream%2 != 1 || stream <= s.last {
+		return fmt.Errorf("a request has the number %d after %d; numbers are odd and go up", stream, s.last)
+	}
+	if s.open == nil {
+		s.open = map[uint32]*call{}
+	}
+	if len(s.open) >= maxCalls {
+		oldest := stream
+		for n := range s.open {
+			oldest = min(oldest, n)
+		}
+		delete(s.open, oldest)
+	}
+	s.last = stream
+	s.open[stream] = c
+	return nil
+}
+
+// take returns the call that is being answered and forgets it; nil where it is
+// forgotten already. An answer to what was never asked is an error.
+func (s *calls) take(stream uint32) (*call, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stream%2 != 1 || stream > s.last {
+		return nil, fmt.Errorf("it answers request %d, which was never made", stream)
+	}
+	c := s.open[stream]
+	delete(s.open, stream)
+	return c, nil
+}
+
+// idle says whether nothing is under way.
+func (s *calls) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) == 0
+}

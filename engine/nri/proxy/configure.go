@@ -1,0 +1,72 @@
+package proxy
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// show makes of a request what the plugin is to see, and says whether that is
+// another one.
+func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
+	redact := l.proxy.rule(l.plugin.Name).redact
+	configure := req.GetMethod() == "Configure"
+	if !configure && redact.empty() {
+		return false, nil
+	}
+	request := m.request()
+	if err := proto.Unmarshal(req.GetPayload(), request); err != nil {
+		return false, fmt.Errorf("%s cannot be read: %w", request.ProtoReflect().Descriptor().Name(), err)
+	}
+	if configure {
+		changed = l.configure(request.(*api.ConfigureRequest))
+	} else {
+		changed = redact.hide(request)
+	}
+	if changed {
+		req.Payload, err = proto.Marshal(request)
+	}
+	return changed, err
+}
+
+// configure takes note of what the runtime says of itself, and tells plugins that
+// the proxy started their configuration: to the runtime they are like others that
+// connected by themselves, which have none.
+func (l *link) configure(req *api.ConfigureRequest) (changed bool) {
+	t := *l.terms.Load()
+	t.runtime = engine.Runtime{Name: req.GetRuntimeName(), Version: req.GetRuntimeVersion()}
+	if wait := time.Duration(req.GetRequestTimeout()) * time.Millisecond; wait > 0 {
+		t.limit = wait / 2
+	}
+	l.terms.Store(&t)
+	l.proxy.runtime.Store(&t.runtime)
+	if l.own == nil || l.own.config == "" {
+		return false
+	}
+	req.Config = l.own.config
+	return true
+}
+
+// configured limits what the plugin subscribes to.
+func (l *link) configured(_ *call, payload []byte) (*answer, error) {
+	rpl := &api.ConfigureResponse{}
+	if err := unmarshal(nil, nil, payload, rpl); err != nil {
+		return nil, err
+	}
+	wanted := api.EventMask(rpl.GetEvents())
+	mask, ok := l.proxy.rule(l.plugin.Name).allow(wanted)
+	if !ok {
+		err := fmt.Errorf("none of the events that plugin %s wants (%s) is one that it may subscribe to", l.plugin, wanted.PrettyString())
+		return &answer{refused: err, fatal: err}, nil
+	}
+	if mask == wanted {
+		return &answer{}, nil
+	}
+	rpl.Events = int32(mask)
+	return &answer{instead: rpl}, nil
+}

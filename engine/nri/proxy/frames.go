@@ -1,0 +1,51 @@
+package proxy
+
+import (
+	"fmt"
+
+	"github.com/containerd/ttrpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
+)
+
+// remoteOpen is the flag of a request after which a stream follows (ttrpc,
+// flagRemoteOpen).
+const remoteOpen = 2
+
+// asked reads a request that the plugin makes. An error is a breach of the
+// protocol.
+func (l *link) asked(m wire.Message) (*ttrpc.Request, error) {
+	switch {
+	case m.Type != wire.Request || m.Flags&remoteOpen != 0:
+		return nil, fmt.Errorf("a message of type %d with flags %#x where a request is due; streams are not relayed", m.Type, m.Flags)
+	case m.Stream%2 != 1 || m.Stream <= l.lastAsk:
+		return nil, fmt.Errorf("a request has the number %d after %d; numbers are odd and go up", m.Stream, l.lastAsk)
+	}
+	l.lastAsk = m.Stream
+	req := &ttrpc.Request{}
+	if err := proto.Unmarshal(m.Payload, req); err != nil {
+		return nil, fmt.Errorf("a request cannot be read: %w", err)
+	}
+	return req, nil
+}
+
+// refusal answers a request with an error.
+func refusal(m wire.Message, code codes.Code, message string) wire.Message {
+	return response(m, &ttrpc.Response{Status: status.New(code, message).Proto()})
+}
+
+// response answers a request.
+func response(m wire.Message, rsp *ttrpc.Response) wire.Message {
+	payload, err := proto.Marshal(rsp)
+	if err != nil { // text that is no UTF-8
+		payload, _ = proto.Marshal(&ttrpc.Response{Status: status.New(codes.Internal, "the answer cannot be written").Proto()})
+	}
+	return wire.Message{Conn: m.Conn, Stream: m.Stream, Type: wire.Response, Payload: payload}
+}
+
+func unimplemented(req *ttrpc.Request) string {
+	return fmt.Sprintf("the guard does not relay %s/%s", req.GetService(), req.GetMethod())
+}

@@ -1,0 +1,242 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
+)
+
+// answer is what becomes of a plugin's answer. The zero value lets it pass as it
+// is.
+type answer struct {
+	// instead is relayed instead.
+	instead proto.Message
+	// refused is what the runtime is told instead.
+	refused error
+	// fatal is why the connection is closed after that.
+	fatal error
+}
+
+// judge has an answer judged and relays what comes out. A plugin's own error
+// passes: the runtime looks at nothing else then.
+func (l *link) judge(c *call, m wire.Message) error {
+	rsp := &ttrpc.Response{}
+	if err := proto.Unmarshal(m.Payload, rsp); err != nil {
+		return fmt.Errorf("an answer cannot be read: %w", err)
+	}
+	if rsp.GetStatus().GetCode() != int32(codes.OK) {
+		return l.toRuntime.Write(m)
+	}
+	a, err := c.method.judge(l, c, rsp.GetPayload())
+	switch {
+	case err != nil:
+		return err
+	case a.refused != nil:
+		m = refusal(m, codes.PermissionDenied, a.refused.Error())
+	case a.instead != nil:
+		if rsp.Payload, err = proto.Marshal(a.instead); err != nil {
+			return err
+		}
+		m = response(m, rsp)
+	}
+	if err := l.toRuntime.Write(m); err != nil {
+		return err
+	}
+	return a.fatal
+}
+
+// created judges what a plugin wants of a container that is being created.
+func (l *link) created(c *call, payload []byte) (*answer, error) {
+	req, rpl := &api.CreateContainerRequest{}, &api.CreateContainerResponse{}
+	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+		return nil, err
+	}
+	d := l.decide(engine.CreateContainer, c.deadline, rpl, func(b *nri.Border) *engine.Review {
+		return b.Reply(nri.Reply{
+			Plugin: l.plugin, Pod: req.GetPod(), Container: req.GetContainer(),
+			Adjust: rpl.GetAdjust(), Update: rpl.GetUpdate(), Evict: rpl.GetEvict(),
+		})
+	})
+	if err := d.Err(engine.CreateContainer); err != nil {
+		return &answer{refused: err}, nil
+	}
+	l.approve(d.Approved)
+	if len(d.Stripped) == 0 {
+		return &answer{}, nil
+	}
+	adjust, update := nri.Approved(d)
+	return &answer{instead: &api.CreateContainerResponse{Adjust: adjust, Update: update, Evict: nri.ApprovedEvictions(d)}}, nil
+}
+
+// updated judges what a plugin makes of an update that the runtime was asked for.
+func (l *link) updated(c *call, payload []byte) (*answer, error) {
+	req, rpl := &api.UpdateContainerRequest{}, &api.UpdateContainerResponse{}
+	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+		return nil, err
+	}
+	if len(payload) == 0 {
+		return &answer{}, nil
+	}
+	d := l.decide(engine.UpdateContainer, c.deadline, rpl, func(b *nri.Border) *engine.Review {
+		return b.Updates(nri.Updates{
+			Operation: engine.UpdateContainer, Plugin: l.plugin,
+			Pod: req.GetPod(), Container: req.GetContainer(), Requested: req.GetLinuxResources(),
+			Update: rpl.GetUpdate(), Evict: rpl.GetEvict(),
+		})
+	})
+	if err := d.Err(engine.UpdateContainer); err != nil {
+		return &answer{refused: err}, nil
+	}
+	if len(d.Stripped) == 0 {
+		return &answer{}, nil
+	}
+	_, update := nri.Approved(d)
+	return &answer{instead: &api.UpdateContainerResponse{Update: update, Evict: nri.ApprovedEvictions(d)}}, nil
+}
+
+// stopped judges the updates that a plugin asks for when a container stops. An
+// error would keep the runtime from telling other plugins: what is denied is left
+// out.
+func (l *link) stopped(c *call, payload []byte) (*answer, error) {
+	req, rpl := &api.StopContainerRequest{}, &api.StopContainerResponse{}
+	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+		return nil, err
+	}
+	update, changed := l.attempt(c, rpl, payload, nri.Updates{
+		Operation: engine.StopContainer, Plugin: l.plugin,
+		Pod: req.GetPod(), Container: req.GetContainer(), Update: rpl.GetUpdate(),
+	})
+	if !changed {
+		return &answer{}, nil
+	}
+	return &answer{instead: &api.StopContainerResponse{Update: update}}, nil
+}
+
+// synchronized judges the updates that a plugin asks for when it learns what
+// exists. An error would make the runtime drop it: what is denied is left out.
+func (l *link) synchronized(c *call, payload []byte) (*answer, error) {
+	rpl := &api.SynchronizeResponse{}
+	if err := unmarshal(nil, nil, payload, rpl); err != nil {
+		return nil, err
+	}
+	l.join()
+	if len(rpl.GetUpdate()) == 0 && len(rpl.ProtoReflect().GetUnknown()) == 0 {
+		return &answer{}, nil
+	}
+	update, changed := l.attempt(c, rpl, payload, nri.Updates{
+		Operation: engine.Synchronize, Plugin: l.plugin, Update: rpl.GetUpdate(),
+	})
+	if !changed {
+		return &answer{}, nil
+	}
+	return &answer{instead: &api.SynchronizeResponse{Update: update, More: rpl.GetMore()}}, nil
+}
+
+// attempt judges updates that are left out when they are denied, and says whether
+// anything is different afterwards.
+func (l *link) attempt(c *call, rpl proto.Message, payload []byte, u nri.Updates) (update []*api.ContainerUpdate, changed bool) {
+	if len(payload) == 0 {
+		return nil, false
+	}
+	d := l.decide(u.Operation, c.deadline, rpl, func(b *nri.Border) *engine.Review { return b.Updates(u) })
+	if err := d.Err(u.Operation); err != nil {
+		log.G(l.ctx).WithError(err).WithField("plugin", l.plugin.String()).
+			Warnf("Updates that a plugin asks for in reply to %s are left out", u.Operation)
+		return nil, true
+	}
+	_, update = nri.Approved(d)
+	return update, len(d.Stripped) > 0
+}
+
+// judgeUnsolicited judges updates that a plugin asks for by itself.
+func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) error {
+	updates := &api.UpdateContainersRequest{}
+	if err := unmarshal(nil, nil, req.GetPayload(), updates); err != nil {
+		return err
+	}
+	var deadline time.Time
+	if t := req.GetTimeoutNano(); t > 0 {
+		deadline = time.Now().Add(time.Duration(t))
+	}
+	d := l.decide(engine.UpdateContainers, deadline, updates, func(b *nri.Border) *engine.Review {
+		return b.Updates(nri.Updates{
+			Operation: engine.UpdateContainers, Plugin: l.plugin,
+			Update: updates.GetUpdate(), Evict: updates.GetEvict(),
+		})
+	})
+	if err := d.Err(engine.UpdateContainers); err != nil {
+		l.asks.drop(size)
+		return l.toPlugin.Write(refusal(m, codes.PermissionDenied, err.Error()))
+	}
+	_, update := nri.Approved(d)
+	payload, err := proto.Marshal(&api.UpdateContainersRequest{Update: update, Evict: nri.ApprovedEvictions(d)})
+	if err != nil {
+		return err
+	}
+	req.Payload = payload
+	return l.forward(ask{stream: m.Stream}, req, size)
+}
+
+// decide has the engine decide a review that build makes of a message.
+func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, build func(*nri.Border) *engine.Review) *engine.Decision {
+	t := l.terms.Load()
+	ctx, cancel := context.WithTimeout(l.ctx, t.limit)
+	defer cancel()
+	if !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	var r *engine.Review
+	err := guarded(ctx, func() error {
+		r = build(&nri.Border{
+			Runtime: t.runtime, HostRoot: l.proxy.cfg.HostRoot, Places: l.proxy.places, Lookup: l.proxy.cfg.Lookup,
+		})
+		return nil
+	})
+	if err != nil {
+		r = &engine.Review{Version: engine.Version, Operation: op, Plugin: l.plugin, Malformed: []string{err.Error()}}
+	}
+	r.Malformed = append(r.Malformed, strange(m)...)
+	return l.proxy.cfg.Engine.Decide(ctx, r)
+}
+
+// strange names the fields at the top of a message that this build does not know.
+// Those further down are changes like others.
+func strange(m proto.Message) []string {
+	var reasons []string
+	for raw := m.ProtoReflect().GetUnknown(); len(raw) > 0; {
+		number, _, n := protowire.ConsumeField(raw)
+		if n < 0 {
+			return append(reasons, "the message ends in the middle of a field")
+		}
+		reasons = append(reasons, "the message has a field that this build does not know: "+
+			string(m.ProtoReflect().Descriptor().Name())+"#"+strconv.Itoa(int(number)))
+		raw = raw[n:]
+	}
+	return reasons
+}
+
+// unmarshal reads a request, if there is one, and what a plugin answers.
+func unmarshal(request []byte, req proto.Message, payload []byte, m proto.Message) error {
+	if req != nil {
+		if err := proto.Unmarshal(request, req); err != nil {
+			return fmt.Errorf("what it was asked cannot be read: %w", err)
+		}
+	}
+	if err := proto.Unmarshal(payload, m); err != nil {
+		return fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
+	}
+	return nil
+}

@@ -1,0 +1,5 @@
+package proxy
+
+import "context"
+
+func (p *Proxy) launch(ctx, work context.Context) {}

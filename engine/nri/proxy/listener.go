@@ -1,0 +1,160 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
+
+	"github.com/nri-guard/nri-guard/engine/nri/internal/socket"
+)
+
+// listener is the socket that plugins connect to.
+type listener struct {
+	net   *net.UnixListener
+	place *socket.Place
+}
+
+// listen makes the socket and puts it in its place.
+func (p *Proxy) listen(ctx context.Context) (*listener, error) {
+	place := socket.New(p.cfg.Socket.Path)
+	if err := place.Check(); err != nil {
+		return nil, err
+	}
+	if err := p.vacant(ctx); err != nil {
+		return nil, err
+	}
+	l := &listener{place: place}
+	if err := l.open(ctx, p.cfg.Socket); err != nil {
+		if l.net != nil {
+			_ = l.net.Close()
+			_ = os.Remove(place.Hidden)
+		}
+		return nil, fmt.Errorf("NRI socket %s: %w", place.Path, err)
+	}
+	p.mu.Lock()
+	p.listening = true
+	p.mu.Unlock()
+	return l, nil
+}
+
+// vacant returns an error if somebody listens on the socket already, or could put
+// another one in its place at any time.
+func (p *Proxy) vacant(ctx context.Context) error {
+	path := p.cfg.Socket.Path
+	dir, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("NRI socket: %w", err)
+	}
+	if dir.Mode()&0o002 != 0 && dir.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("NRI socket %s: everybody may write to the directory and so replace the socket; take that permission away (chmod o-w %s)", path, filepath.Dir(path))
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "unix", path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil
+	case err != nil:
+		return fmt.Errorf("NRI socket %s: finding out whether somebody listens there: %w", path, err)
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written
+	who := "somebody"
+	if unixConn, ok := conn.(*net.UnixConn); ok {
+		if other, err := p.inspector.Of(unixConn); err == nil {
+			id := other.Identity()
+			who = describe(&id)
+			_ = other.Close()
+		}
+	}
+	return fmt.Errorf("NRI socket %s: %s listens there; stop it, or if it is the runtime move its NRI socket (socket_path) elsewhere", path, who)
+}
+
+// open listens under the hidden name. The socket is for its owner alone until it
+// is as it should be: on Linux a socket's file is born with the mode that the
+// descriptor has when it is bound.
+func (l *listener) open(ctx context.Context, s Socket) error {
+	lc := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		return errors.Join(raw.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }), err)
+	}}
+	open, err := lc.Listen(ctx, "unix", l.place.Hidden)
+	if err != nil {
+		return err
+	}
+	l.net = open.(*net.UnixListener)
+	l.net.SetUnlinkOnClose(false)
+	if s.UID != 0 || s.GID != 0 {
+		if err := os.Chown(l.place.Hidden, unchanged(s.UID), unchanged(s.GID)); err != nil {
+			return err
+		}
+	}
+	if err := os.Chmod(l.place.Hidden, s.Mode); err != nil {
+		return err
+	}
+	return l.place.Publish()
+}
+
+// unchanged is what chown takes for an id that is to stay.
+func unchanged(id int) int {
+	if id == 0 {
+		return -1
+	}
+	return id
+}
+
+// accept returns the next connection.
+func (l *listener) accept() (*net.UnixConn, error) {
+	for pause := time.Millisecond; ; pause = min(2*pause, time.Second) {
+		conn, err := l.net.AcceptUnix()
+		if err == nil || errors.Is(err, net.ErrClosed) {
+			return conn, err
+		}
+		time.Sleep(pause) // out of descriptors, most likely
+	}
+}
+
+// watchInterval is how soon somebody who takes the socket's place is noticed.
+const watchInterval = time.Second
+
+// watch looks after the socket's place until ctx ends.
+func (p *Proxy) watch(ctx context.Context, l *listener) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	lost := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		switch mine := l.place.Mine(); {
+		case !mine && !lost:
+			problem := fmt.Sprintf("the NRI socket %s is not the proxy's any more: somebody has removed or replaced it; find out who, and restart", l.place.Path)
+			p.problem("socket", problem)
+			log.G(ctx).Errorf("Plugins may go past the guard: %s", problem)
+			lost = true
+		case mine && lost:
+			p.problem("socket", "")
+			lost = false
+		}
+	}
+}
+
+// withdraw stops accepting.
+func (p *Proxy) withdraw(ctx context.Context, l *listener) {
+	p.mu.Lock()
+	p.listening = false
+	p.mu.Unlock()
+	if err := l.place.Withdraw(); err != nil {
+		log.G(ctx).WithError(err).Warn("The NRI socket is left behind")
+	}
+	_ = l.net.Close()
+}

@@ -1,0 +1,205 @@
+package proxy
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/log"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri"
+	"github.com/nri-guard/nri-guard/engine/nri/peer"
+)
+
+// Proxy relays NRI between plugins and a runtime. It is safe for concurrent use.
+type Proxy struct {
+	cfg       Config
+	inspector *peer.Inspector
+	places    *nri.Places
+	rules     atomic.Pointer[map[string]*rule]
+	// runtime is what the runtime said of itself last.
+	runtime atomic.Pointer[engine.Runtime]
+
+	mu        sync.Mutex
+	listening bool
+	problems  map[string]string // by what they are about
+	links     map[*link]struct{}
+}
+
+// Status is how a proxy is doing.
+type Status struct {
+	// Listening says whether plugins can connect.
+	Listening bool
+	// Problem says what is wrong, "" if nothing is known to be.
+	Problem string
+	// Plugins are those that have registered and are connected, in NRI's order.
+	Plugins []engine.Plugin
+}
+
+// New checks the configuration. No socket is touched before [Proxy.Run].
+func New(cfg Config) (*Proxy, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	rules, err := newRules(cfg.Plugins)
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		cfg:       cfg,
+		inspector: &peer.Inspector{Root: cfg.HostRoot},
+		places:    &nri.Places{},
+		problems:  map[string]string{},
+		links:     map[*link]struct{}{},
+	}
+	p.rules.Store(&rules)
+	p.runtime.Store(&engine.Runtime{})
+	return p, nil
+}
+
+// Run listens and relays until ctx ends; then it lets calls under way finish for a
+// bounded time and disconnects everybody. An error says why it could not listen. A
+// proxy is run once.
+func (p *Proxy) Run(ctx context.Context) error {
+	listener, err := p.listen(ctx)
+	if err != nil {
+		return err
+	}
+	// What is under way when ctx ends is still to be finished.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() { p.accept(work, listener, &wg) })
+	wg.Go(func() { p.watch(ctx, listener) })
+	wg.Go(func() { p.launch(ctx, work) })
+	log.G(ctx).Infof("Listening for NRI plugins on %s", p.cfg.Socket.Path)
+	<-ctx.Done()
+	p.withdraw(ctx, listener)
+	p.drain()
+	stop()
+	wg.Wait()
+	return nil
+}
+
+// accept serves each connection on a goroutine of its own, so that one that says
+// nothing keeps nobody waiting.
+func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
+	slots := make(chan struct{}, p.cfg.Limits.Connections)
+	for {
+		conn, err := l.accept()
+		if err != nil {
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			log.G(ctx).Warnf("A connection is refused: %d are open already", cap(slots))
+			_ = conn.Close()
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			p.serve(ctx, conn, nil)
+		})
+	}
+}
+
+// SetPlugins replaces what is demanded of plugins. What the list says of events
+// holds for registrations from now on, the rest for connected plugins too: one
+// whose identity does not match any more is disconnected. An error leaves all as
+// it was.
+func (p *Proxy) SetPlugins(plugins []Plugin) error {
+	rules, err := newRules(plugins)
+	if err != nil {
+		return err
+	}
+	p.rules.Store(&rules)
+	for _, l := range p.connected() {
+		if err := p.rule(l.plugin.Name).demand(l.plugin); err != nil {
+			l.end(fmt.Errorf("the configuration has changed: %w", err))
+		}
+	}
+	return nil
+}
+
+// rule returns what is demanded of plugins of a name.
+func (p *Proxy) rule(name string) *rule {
+	if r, ok := (*p.rules.Load())[name]; ok {
+		return r
+	}
+	return &rule{}
+}
+
+// Status returns how the proxy is doing.
+func (p *Proxy) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := Status{Listening: p.listening}
+	for _, about := range slices.Sorted(maps.Keys(p.problems)) {
+		if s.Problem != "" {
+			s.Problem += "; "
+		}
+		s.Problem += p.problems[about]
+	}
+	for l := range p.links {
+		if l.registered.Load() {
+			s.Plugins = append(s.Plugins, l.plugin)
+		}
+	}
+	slices.SortFunc(s.Plugins, func(a, b engine.Plugin) int {
+		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name), cmp.Compare(pid(a), pid(b)))
+	})
+	return s
+}
+
+func pid(p engine.Plugin) int64 {
+	if p.Identity == nil {
+		return 0
+	}
+	return p.Identity.PID
+}
+
+// problem takes note of what is wrong about something; "" is nothing any more.
+func (p *Proxy) problem(about, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if text == "" {
+		delete(p.problems, about)
+		return
+	}
+	p.problems[about] = text
+}
+
+// connected returns the links of plugins that were let in.
+func (p *Proxy) connected() []*link {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := make([]*link, 0, len(p.links))
+	for l := range p.links {
+		list = append(list, l)
+	}
+	return list
+}
+
+// dial connects to the runtime.
+func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, "unix", p.cfg.Runtime)
+	if err != nil {
+		err = fmt.Errorf("the runtime does not answer on %s: %w", p.cfg.Runtime, err)
+		p.problem("runtime", err.Error())
+		return nil, err
+	}
+	p.problem("runtime", "")
+	return conn, nil
+}
+
+const dialTimeout = 2 * time.Second

@@ -1,0 +1,219 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/net/multiplex"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
+)
+
+const (
+	// maxGreeting bounds the messages of plugins that have not registered yet, and
+	// maxGreetings how many there may be.
+	maxGreeting  = 64 << 10
+	maxGreetings = 16
+	// readyWait is how long a registration waits for the observer.
+	readyWait = 3 * time.Second
+	// farewell is how long a plugin that is refused has to read why.
+	farewell = time.Second
+)
+
+// registration is a plugin's request to be registered.
+type registration struct {
+	stream  uint32
+	request *ttrpc.Request
+	plugin  *api.RegisterPluginRequest
+}
+
+// greet waits for the plugin to register. Anything else that it asks for before is
+// refused.
+func (l *link) greet(deadline time.Time) (*registration, error) {
+	if err := l.conn.SetReadDeadline(deadline); err != nil {
+		return nil, err
+	}
+	l.fromPlugin.Limit(maxGreeting)
+	for range maxGreetings {
+		m, err := l.fromPlugin.Read()
+		if err != nil {
+			return nil, err
+		}
+		if m.Conn != multiplex.RuntimeServiceConn {
+			return nil, errors.New("it answers what it was not asked")
+		}
+		req, err := l.asked(m)
+		if err != nil {
+			return nil, err
+		}
+		if req.GetService() != runtimeService || req.GetMethod() != registerPlugin {
+			if err := l.refuseEarly(m, req); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		reg := &registration{stream: m.Stream, request: req, plugin: &api.RegisterPluginRequest{}}
+		if err := proto.Unmarshal(req.GetPayload(), reg.plugin); err != nil {
+			return nil, fmt.Errorf("%s cannot be read: %w", registerPlugin, err)
+		}
+		if l.own != nil {
+			reg.plugin.PluginName, reg.plugin.PluginIdx = l.own.name, l.own.index
+		}
+		l.fromPlugin.Limit(wire.MaxPayload)
+		return reg, l.conn.SetReadDeadline(time.Time{})
+	}
+	return nil, fmt.Errorf("it made %d requests without registering", maxGreetings)
+}
+
+// refuseEarly answers what is asked before registration.
+func (l *link) refuseEarly(m wire.Message, req *ttrpc.Request) error {
+	if req.GetService() == runtimeService && req.GetMethod() == updateContainers {
+		return l.toPlugin.Write(refusal(m, codes.FailedPrecondition, "register first"))
+	}
+	return l.toPlugin.Write(refusal(m, codes.Unimplemented, unimplemented(req)))
+}
+
+// admit decides whether the plugin may register, and takes it in.
+func (l *link) admit(reg *registration) error {
+	if err := l.proxy.ready(l.ctx); err != nil {
+		return err
+	}
+	r := &engine.Review{
+		Version:   engine.Version,
+		Operation: engine.RegisterPlugin,
+		Runtime:   *l.proxy.runtime.Load(),
+		Plugin:    l.plugin,
+		Plugins:   []engine.Plugin{l.plugin},
+	}
+	for _, err := range []error{
+		api.CheckPluginName(l.plugin.Name),
+		api.CheckPluginIndex(l.plugin.Index),
+		l.proxy.reserved(l.plugin.Name),
+		l.proxy.rule(l.plugin.Name).demand(l.plugin),
+		l.proxy.enter(l),
+		l.verify(),
+	} {
+		if err != nil {
+			r.Malformed = append(r.Malformed, err.Error())
+		}
+	}
+	d := l.proxy.cfg.Engine.Decide(l.ctx, r)
+	err := d.Err(engine.RegisterPlugin)
+	if err == nil {
+		// Deciding takes a moment, in which the process could have become another.
+		err = l.verify()
+	}
+	if err != nil {
+		l.proxy.leave(l)
+	}
+	return err
+}
+
+// verify returns an error if whoever connected is not who it was.
+func (l *link) verify() error {
+	if l.who == nil {
+		return nil
+	}
+	return l.who.Verify()
+}
+
+// reserved returns an error for names that plugins may not have.
+func (p *Proxy) reserved(name string) error {
+	if name == "default-validator" || slices.Contains(p.cfg.Reserved, name) {
+		return fmt.Errorf("the name %q is reserved", name)
+	}
+	return nil
+}
+
+// ready waits a moment for those to be ready whom decisions rely on.
+func (p *Proxy) ready(ctx context.Context) error {
+	if p.cfg.Ready == nil {
+		return nil
+	}
+	for end := time.Now().Add(readyWait); !p.cfg.Ready(); {
+		if time.Now().After(end) {
+			return errors.New("the guard does not know yet what containers there are; try again")
+		}
+		select {
+		case <-ctx.Done():
+			return errStopping
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// enter takes a plugin in. A name that somebody has already is for the same
+// executable and user alone, unless the configuration says whose it is: two may
+// come under one name while one takes over from the other.
+func (p *Proxy) enter(l *link) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.links[l] = struct{}{}
+	if len(p.rule(l.plugin.Name).identities) > 0 {
+		return nil
+	}
+	for other := range p.links {
+		if other != l && other.plugin.Name == l.plugin.Name && !alike(other.plugin.Identity, l.plugin.Identity) {
+			return fmt.Errorf("%q is connected already, as %s; the configuration (identity) can say who may be called that",
+				l.plugin.Name, describe(other.plugin.Identity))
+		}
+	}
+	return nil
+}
+
+// alike says whether two processes are known to run the same for the same user.
+func alike(a, b *engine.Identity) bool {
+	return a != nil && b != nil && a.SHA256 != "" && a.SHA256 == b.SHA256 && a.UID == b.UID
+}
+
+// leave lets a plugin go.
+func (p *Proxy) leave(l *link) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.links, l)
+}
+
+// register relays the registration, as it was understood.
+func (l *link) register(reg *registration) error {
+	plugin := &api.RegisterPluginRequest{
+		PluginName: reg.plugin.GetPluginName(),
+		PluginIdx:  reg.plugin.GetPluginIdx(),
+		NRIVersion: reg.plugin.GetNRIVersion(),
+	}
+	payload, err := proto.Marshal(plugin)
+	if err != nil {
+		return err
+	}
+	reg.request.Payload = payload
+	if err := l.asks.begin(0); err != nil {
+		return err
+	}
+	if err := l.forward(ask{stream: reg.stream, register: true}, reg.request, 0); err != nil {
+		return fmt.Errorf("the runtime does not take it: %w", err)
+	}
+	return nil
+}
+
+// dismiss tells a plugin why it is refused, and gives it a moment to read that: a
+// stub loses what is in its multiplexer when the connection is closed.
+func (l *link) dismiss(reg *registration, why error) {
+	m := wire.Message{Conn: multiplex.RuntimeServiceConn, Stream: reg.stream}
+	if err := l.toPlugin.Write(refusal(m, codes.PermissionDenied, why.Error())); err != nil {
+		log.G(l.ctx).WithError(err).Debug("A plugin that is refused does not listen")
+		return
+	}
+	if l.conn.SetReadDeadline(time.Now().Add(farewell)) == nil {
+		_, _ = io.Copy(io.Discard, io.LimitReader(l.conn, maxGreeting))
+	}
+}

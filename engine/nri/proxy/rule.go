@@ -1,0 +1,156 @@
+package proxy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
+
+// rule is what is demanded of plugins of one name, ready for use. Its zero value
+// demands nothing.
+type rule struct {
+	// identities are alternatives; none is anybody.
+	identities []*engine.IdentityMatch
+	// events are those that may be subscribed to, 0 for all.
+	events api.EventMask
+	redact Redact
+}
+
+// newRules checks what is demanded of plugins. Where a name is there several times,
+// one of the identities has to match, only events that every entry allows can be
+// subscribed to, and what any entry hides is hidden.
+func newRules(plugins []Plugin) (map[string]*rule, error) {
+	rules := make(map[string]*rule, len(plugins))
+	for _, p := range plugins {
+		r := rules[p.Name]
+		if r == nil {
+			r = &rule{}
+			rules[p.Name] = r
+		}
+		if err := r.add(p); err != nil {
+			return nil, fmt.Errorf("proxy: plugin %q: %w", p.Name, err)
+		}
+	}
+	return rules, nil
+}
+
+func (r *rule) add(p Plugin) error {
+	if err := api.CheckPluginName(p.Name); err != nil {
+		return err
+	}
+	if p.Identity != nil {
+		if *p.Identity == (engine.IdentityMatch{}) {
+			return errors.New("the identity demands nothing; give exe, sha256 or uid")
+		}
+		r.identities = append(r.identities, p.Identity)
+	}
+	if err := r.narrow(p.Events); err != nil {
+		return err
+	}
+	for _, list := range [][]string{p.Redact.Env, p.Redact.Annotations} {
+		for _, pattern := range list {
+			if _, err := path.Match(pattern, ""); err != nil {
+				return fmt.Errorf("the pattern %q cannot be read: %w", pattern, err)
+			}
+		}
+	}
+	r.redact.Env = append(r.redact.Env, p.Redact.Env...)
+	r.redact.Annotations = append(r.redact.Annotations, p.Redact.Annotations...)
+	return nil
+}
+
+// narrow leaves only the events that are named; no name leaves all.
+func (r *rule) narrow(names []string) error {
+	if len(names) == 0 {
+		return nil
+	}
+	var events api.EventMask
+	for _, name := range names {
+		event, ok := eventNamed(name)
+		if !ok {
+			return fmt.Errorf("there is no event %q; events are named as in CreateContainer", name)
+		}
+		events.Set(event)
+	}
+	if r.events != 0 {
+		events &= r.events
+	}
+	if events == 0 {
+		return errors.New("its entries have no event in common")
+	}
+	r.events = events
+	return nil
+}
+
+// demand returns why a plugin is not who it has to be.
+func (r *rule) demand(p engine.Plugin) error {
+	if len(r.identities) == 0 {
+		return nil
+	}
+	if p.Identity == nil {
+		return fmt.Errorf("the configuration says who may be called %q, and nothing is known of who connected", p.Name)
+	}
+	for _, m := range r.identities {
+		if m.Matches(p.Identity) {
+			return nil
+		}
+	}
+	return fmt.Errorf("only %s may be called %q, and %s connected", alternatives(r.identities), p.Name, describe(p.Identity))
+}
+
+func alternatives(list []*engine.IdentityMatch) string {
+	var all []string
+	for _, m := range list {
+		var parts []string
+		if m.Exe != "" {
+			parts = append(parts, m.Exe)
+		}
+		if m.SHA256 != "" {
+			parts = append(parts, "sha256 "+m.SHA256)
+		}
+		if m.UID != nil {
+			parts = append(parts, fmt.Sprintf("user %d", *m.UID))
+		}
+		all = append(all, strings.Join(parts, ", "))
+	}
+	return strings.Join(all, " or ")
+}
+
+// describe names a process for people.
+func describe(id *engine.Identity) string {
+	if id == nil {
+		return "somebody unknown"
+	}
+	return fmt.Sprintf("process %d (%s, sha256 %s, user %d)", id.PID,
+		cmp.Or(id.Exe, "executable unknown"), cmp.Or(id.SHA256, "unknown"), id.UID)
+}
+
+func eventNamed(name string) (api.Event, bool) {
+	for event, pretty := range api.EventPrettyNames {
+		if pretty == name {
+			return event, true
+		}
+	}
+	return 0, false
+}
+
+// allow narrows a subscription down. For NRI a mask of 0 means everything that
+// there is, so that none may come out: then ok is false. Events that this build
+// does not know are not subscribed to, as their messages would not be relayed.
+func (r *rule) allow(wanted api.EventMask) (mask api.EventMask, ok bool) {
+	switch {
+	case wanted != 0 && r.events == 0:
+		mask = wanted & api.ValidEvents
+	case wanted != 0:
+		mask = wanted & r.events
+	default:
+		return r.events, true
+	}
+	return mask, mask != 0
+}

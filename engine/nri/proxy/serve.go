@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/containerd/log"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/peer"
+)
+
+// launched is a plugin that the proxy has started: it is called what its file is
+// called, and has a configuration.
+type launched struct {
+	name, index string
+	config      string
+	pid         int
+}
+
+// serve relays one plugin's connection until it ends.
+func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) {
+	defer conn.Close() //nolint:errcheck // nobody to tell
+	accepted := time.Now()
+	who, err := p.identify(conn, own)
+	if err != nil {
+		log.G(ctx).WithError(err).Warn("A plugin's connection is refused")
+		return
+	}
+	if who != nil {
+		defer who.Close() //nolint:errcheck // only read from
+	}
+	l := newLink(ctx, p, conn, who, own)
+	defer context.AfterFunc(ctx, func() { l.end(errStopping) })()
+	err = guarded(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
+	logger := log.G(ctx).WithField("plugin", l.plugin.String())
+	switch {
+	case err == nil || parted(err):
+		logger.WithError(err).Info("Plugin disconnected")
+	default:
+		logger.WithError(err).Warn("Plugin disconnected by the guard")
+	}
+}
+
+// parted says whether an error is the ordinary end of a connection.
+func parted(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errStopping)
+}
+
+// errStopping ends links when the proxy stops.
+var errStopping = errors.New("the proxy stops")
+
+// identify finds out who connected. Nil is nobody that could be known.
+func (p *Proxy) identify(conn *net.UnixConn, own *launched) (*peer.Peer, error) {
+	if own != nil {
+		return p.inspector.Process(own.pid)
+	}
+	who, err := p.inspector.Of(conn)
+	if errors.Is(err, peer.ErrUnknown) {
+		return nil, nil
+	}
+	return who, err
+}
+
+// guarded calls f; a panic becomes an error.
+func guarded(ctx context.Context, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			log.G(ctx).WithField("stack", string(debug.Stack())).Errorf("panic while relaying NRI: %v", p)
+			err = fmt.Errorf("the message could not be handled: %v", p)
+		}
+	}()
+	return f()
+}
+
+// run takes a connection from its first message to its last.
+func (l *link) run(deadline time.Time) error {
+	reg, err := l.greet(deadline)
+	if err != nil {
+		return fmt.Errorf("before registering: %w", err)
+	}
+	l.plugin = engine.Plugin{Name: reg.plugin.GetPluginName(), Index: reg.plugin.GetPluginIdx(), Identity: l.identity()}
+	if err := l.admit(reg); err != nil {
+		l.dismiss(reg, err)
+		return fmt.Errorf("registration refused: %w", err)
+	}
+	defer l.proxy.leave(l)
+	upstream, err := l.proxy.dial(l.ctx)
+	if err != nil {
+		l.dismiss(reg, err)
+		return fmt.Errorf("registration refused: %w", err)
+	}
+	defer upstream.Close() //nolint:errcheck // nobody to tell
+	l.connect(upstream)
+	if err := l.register(reg); err != nil {
+		l.dismiss(reg, err)
+		return fmt.Errorf("registration refused: %w", err)
+	}
+	return l.relay()
+}
+
+func (l *link) identity() *engine.Identity {
+	if l.who == nil {
+		return nil
+	}
+	id := l.who.Identity()
+	return &id
+}
