@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -81,6 +82,26 @@ type Exempted struct {
 	Message   string `json:"message"`
 }
 
+// Cost is what one policy burnt for a decision.
+type Cost struct {
+	Policy string `json:"policy"`
+	// Fuel is about the number of instructions that were carried out.
+	Fuel uint64 `json:"fuel"`
+}
+
+// addCosts adds to a list that is sorted by policy.
+func addCosts(list, more []Cost) []Cost {
+	for _, c := range more {
+		i, ok := slices.BinarySearchFunc(list, c.Policy, func(x Cost, policy string) int { return strings.Compare(x.Policy, policy) })
+		if ok {
+			list[i].Fuel += c.Fuel
+			continue
+		}
+		list = slices.Insert(list, i, c)
+	}
+	return list
+}
+
 // Decision is the answer to a [Review]. The zero value denies.
 //
 // All lists are sorted, so that the same review and rules give the same
@@ -101,6 +122,9 @@ type Decision struct {
 	// Stripped are the changes that were taken out.
 	Stripped []*Change
 	Exempted []Exempted
+	// Costs are what policies burnt that are metered, a second judgement after a strip
+	// included.
+	Costs []Cost
 	// Revision names the policies and the configuration that decided.
 	Revision string
 	Duration time.Duration

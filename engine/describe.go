@@ -131,6 +131,10 @@ type mask struct {
 	replacer *strings.Replacer
 }
 
+// Mask returns a function that replaces the values of environment variables that the
+// review holds, in texts that may repeat them.
+func Mask(r *Review) func(text string) string { return newMask(nil, r).text }
+
 // newMask collects the values that the review holds of variables whose names
 // match none of the patterns.
 func newMask(unmask []string, r *Review) mask {

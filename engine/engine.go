@@ -32,6 +32,8 @@ type Verdict struct {
 	Violations []Violation
 	Warnings   []Violation
 	Failures   []Failure
+	// Costs are what policies burnt that are metered.
+	Costs []Cost
 }
 
 // Recorder keeps decisions. It is safe for concurrent use.
@@ -123,7 +125,7 @@ func (rules *Rules) decide(ctx context.Context, r *Review, d *Decision) {
 	d.Revision = rules.Policies.Revision()
 	rules.mark(r)
 	verdict := rules.judge(ctx, r, d)
-	d.Violations, d.Warnings = verdict.Violations, verdict.Warnings
+	d.Violations, d.Warnings, d.Costs = verdict.Violations, verdict.Warnings, addCosts(nil, verdict.Costs)
 	d.Failures = append(d.Failures, verdict.Failures...)
 	if err := ctx.Err(); err != nil {
 		d.fail(late(ctx))
@@ -220,6 +222,7 @@ func (rules *Rules) strip(ctx context.Context, r *Review, ids []string, d *Decis
 	d.malformed("malformed request after stripping: ", rest.Malformed, newMask(rules.Unmask, r))
 	rules.mark(rest)
 	again := rules.judge(ctx, rest, d)
+	d.Costs = addCosts(d.Costs, again.Costs)
 	for _, f := range again.Failures {
 		if f.Enforcement.denies() {
 			d.Failures = append(d.Failures, f)

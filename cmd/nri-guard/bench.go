@@ -47,7 +47,7 @@ more than the whole: policies that are asked together share some of the cost.`,
 		if *duration <= 0 {
 			return usageError{fmt.Errorf("--time %v must be positive", *duration)}
 		}
-		set, c, err := options.load(cmd.Context())
+		set, _, err := options.load(cmd.Context())
 		if err != nil {
 			return err
 		}
@@ -55,7 +55,7 @@ more than the whole: policies that are asked together share some of the cost.`,
 		if err != nil {
 			return err
 		}
-		b := &bench{config: c, requests: requests, hostRoot: hostRoot.String(), time: *duration}
+		b := &bench{requests: requests, hostRoot: hostRoot.String(), time: *duration}
 		result, err := b.run(cmd.Context(), set, *only)
 		if err != nil {
 			return err
@@ -88,7 +88,6 @@ func collect(requests iter.Seq2[*request.Request, error]) ([]*request.Request, e
 
 // bench measures decisions about some requests.
 type bench struct {
-	config   *config
 	requests []*request.Request
 	hostRoot string
 	time     time.Duration
@@ -108,6 +107,8 @@ type benchResult struct {
 type policyCost struct {
 	Policy string `json:"policy"`
 	cost
+	// Fuel that a WebAssembly policy burns, in a decision.
+	Fuel uint64 `json:"fuel,omitempty"`
 }
 
 func (b *bench) run(ctx context.Context, set *policy.Set, only []string) (*benchResult, error) {
@@ -133,9 +134,9 @@ func (b *bench) run(ctx context.Context, set *policy.Set, only []string) (*bench
 		if err != nil {
 			return nil, err
 		}
-		var c cost
+		var c policyCost
 		c, err = b.alone(ctx, set, name, reviews)
-		result.Policies = append(result.Policies, policyCost{name, c})
+		result.Policies = append(result.Policies, c)
 	}
 	slices.SortStableFunc(result.Policies, func(a, b policyCost) int { return cmp.Compare(b.Nanoseconds, a.Nanoseconds) })
 	return result, err
@@ -179,23 +180,24 @@ func judgeable(ctx context.Context, e *engine.Engine, requests []*request.Reques
 }
 
 // alone measures what one policy costs when it is the only one.
-func (b *bench) alone(ctx context.Context, set *policy.Set, name string, reviews []*engine.Review) (cost, error) {
-	c := b.config.Config
-	c.Exemptions = nil
-	c.Policy.Enforcement = map[string]engine.Enforcement{}
-	for _, p := range set.Policies() {
-		c.Policy.Enforcement[p.Name] = engine.Off
-	}
-	c.Policy.Enforcement[name] = engine.Deny
-	one, err := policy.Load(ctx, c)
+func (b *bench) alone(ctx context.Context, set *policy.Set, name string, reviews []*engine.Review) (policyCost, error) {
+	one, err := set.Alone(ctx, name)
 	if err != nil {
-		return cost{}, err
+		return policyCost{}, err
 	}
-	return b.measure(ctx, func() {
+	c := policyCost{Policy: name}
+	for _, r := range reviews {
+		for _, x := range one.Judge(ctx, r).Costs {
+			c.Fuel += x.Fuel
+		}
+	}
+	c.Fuel /= uint64(len(reviews))
+	c.cost, err = b.measure(ctx, func() {
 		for _, r := range reviews {
 			one.Judge(ctx, r)
 		}
 	})
+	return c, err
 }
 
 func (b *bench) measure(ctx context.Context, f func()) (cost, error) {
@@ -205,14 +207,19 @@ func (b *bench) measure(ctx context.Context, f func()) (cost, error) {
 
 func (r *benchResult) print(w io.Writer) error {
 	style := text.StyleOf(w)
-	table := text.Table{Header: []string{"", "time", "allocations"}}
-	row := func(name string, c cost) {
-		table.Row(text.Cell{Text: name}, text.Cell{Text: fmt.Sprintf("%9.1f us", float64(c.Nanoseconds)/1e3)}, text.Cell{Text: fmt.Sprintf("%11d", c.Allocations)})
+	table := text.Table{Header: []string{"", "time", "allocations", "fuel"}}
+	row := func(name string, c cost, fuel string) {
+		table.Row(text.Cell{Text: name}, text.Cell{Text: fmt.Sprintf("%9.1f us", float64(c.Nanoseconds)/1e3)},
+			text.Cell{Text: fmt.Sprintf("%11d", c.Allocations)}, text.Cell{Text: fuel})
 	}
-	row("decision", r.Decision)
-	row("of it conversion", r.Conversion)
+	row("decision", r.Decision, "")
+	row("of it conversion", r.Conversion, "")
 	for _, p := range r.Policies {
-		row(p.Policy+", alone", p.cost)
+		fuel := ""
+		if p.Fuel > 0 {
+			fuel = fmt.Sprint(p.Fuel)
+		}
+		row(p.Policy+", alone", p.cost, fuel)
 	}
 	return table.Write(w, text.Width(w), style)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +13,7 @@ import (
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
 	"github.com/nri-guard/nri-guard/engine/policy"
 	"github.com/nri-guard/nri-guard/engine/policy/rego"
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 )
 
 func newCheck() *cobra.Command {
@@ -20,13 +23,15 @@ func newCheck() *cobra.Command {
 		Long: `Compile policies and their tests, check their types against the schema of the
 review document, and say what is wrong, by file and line. A PATH is a directory, a
 .rego file or a bundle; without any the library is checked and, where there is one,
-what the configuration names. With --config the whole configuration is checked too.
+what the configuration names. With --config the whole configuration is checked too,
+with --wasm modules: that they can be loaded, and set up within their bounds.
 
 Warnings are likely mistakes, such as a change field that does not exist. The exit
 code is 1 when something is wrong; with --strict also when there is a warning.`,
 	}
 	config := cmd.Flags().String("config", "", "configuration file")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json") // fails only without such a flag
+	modules := addWasm(cmd)
 	strict := cmd.Flags().Bool("strict", false, "count warnings as findings")
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -34,11 +39,13 @@ code is 1 when something is wrong; with --strict also when there is a warning.`,
 		if err != nil {
 			return err
 		}
+		c.Policy.Wasm = append(c.Policy.Wasm, modules.modules()...)
 		report := rego.Check(cmd.Context(), c.Sources())
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
-		if len(c.Policy.Paths) > 0 {
+		unsound := checkModules(cmd.Context(), c, report)
+		if len(c.Policy.Paths)+len(c.Policy.Wasm) > 0 {
 			report.Policies = own(report.Policies)
 		}
 		if format.json() {
@@ -52,10 +59,33 @@ code is 1 when something is wrong; with --strict also when there is a warning.`,
 		case len(report.Errors) > 0 || *strict && len(report.Warnings) > 0:
 			return errDenied
 		}
-		_, err = policy.Load(cmd.Context(), c.Config)
-		return err
+		return unsound
 	}
 	return cmd
+}
+
+// checkModules loads everything, unless something is wrong already, and adds to the
+// report what is to say of WebAssembly modules. The error is about the rest of the
+// configuration.
+func checkModules(ctx context.Context, c *config, report *rego.Report) error {
+	if len(report.Errors) > 0 {
+		return nil
+	}
+	set, err := policy.Load(ctx, c.Config)
+	var module *wasm.ConfigError
+	switch {
+	case errors.As(err, &module):
+		report.Errors = append(report.Errors, rego.Problem{File: "modules", Message: err.Error()})
+		return nil
+	case err != nil:
+		return err
+	}
+	for _, p := range set.Policies() {
+		if p.ABI != "" {
+			report.Policies = append(report.Policies, p.Policy)
+		}
+	}
+	return nil
 }
 
 // authorSettings are the settings of the subcommands for policy authors: the

@@ -50,6 +50,11 @@ func readConfig(file string) (*config, error) {
 			c.Policy.Paths[i] = filepath.Join(filepath.Dir(file), p)
 		}
 	}
+	for i, m := range c.Policy.Wasm {
+		if m.Path != "" && !filepath.IsAbs(m.Path) {
+			c.Policy.Wasm[i].Path = filepath.Join(filepath.Dir(file), m.Path)
+		}
+	}
 	return c, nil
 }
 
@@ -58,6 +63,7 @@ type policyFlags struct {
 	config  string
 	profile *choice
 	paths   []string
+	wasm    *wasmFlag
 }
 
 func addPolicyFlags(cmd *cobra.Command) *policyFlags {
@@ -66,6 +72,7 @@ func addPolicyFlags(cmd *cobra.Command) *policyFlags {
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json") // fails only without such a flag
 	f.profile = addChoice(cmd, "profile", "", "profile of the library to enforce; in place of the configuration's (default baseline)", policy.Profiles()...)
 	cmd.Flags().StringArrayVar(&f.paths, "policy", nil, "directory, .rego file or bundle with policies besides the configuration's; may be repeated")
+	f.wasm = addWasm(cmd)
 	return f
 }
 
@@ -82,6 +89,7 @@ func (f *policyFlags) settings() (*config, error) {
 		c.Policy.Profile.Enforce = f.profile.value
 	}
 	c.Policy.Paths = append(c.Policy.Paths, f.paths...)
+	c.Policy.Wasm = append(c.Policy.Wasm, f.wasm.modules()...)
 	return c, nil
 }
 

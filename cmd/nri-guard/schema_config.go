@@ -39,6 +39,8 @@ func typeSchema(t reflect.Type) map[string]any {
 		return map[string]any{"type": "boolean"}
 	case reflect.Float64:
 		return map[string]any{"type": "number"}
+	case reflect.Uint32, reflect.Uint64:
+		return map[string]any{"type": "integer", "minimum": 0}
 	case reflect.Int, reflect.Int64:
 		if t != reflect.TypeFor[policy.Duration]() {
 			return map[string]any{"type": "integer"}

@@ -17,7 +17,9 @@ type Result struct {
 	// Stripped are changes in the form that they have in the review document.
 	Stripped []json.RawMessage `json:"stripped"`
 	Exempted []engine.Exempted `json:"exempted"`
-	Revision string            `json:"revision"`
+	// Costs are the fuel that each WebAssembly policy burnt.
+	Costs    []engine.Cost `json:"costs,omitempty"`
+	Revision string        `json:"revision"`
 }
 
 // NewResult returns the JSON form of a decision. Values of environment variables
@@ -38,6 +40,7 @@ func NewResult(d *engine.Decision, unmask []string) (Result, error) {
 		Failures:   list(d.Failures),
 		Stripped:   stripped,
 		Exempted:   list(d.Exempted),
+		Costs:      d.Costs,
 		Revision:   d.Revision,
 	}, nil
 }

@@ -38,14 +38,15 @@ type Border struct {
 // Adjustment reviews the merged adjustment of a container being created, and the
 // updates of other containers that come with it.
 func (b *Border) Adjustment(req *api.ValidateContainerAdjustmentRequest) *engine.Review {
-	m := messages{adjust: req.GetAdjust(), update: req.GetUpdate()}
+	m := messages{adjust: req.GetAdjust(), update: req.GetUpdate(), owners: req.GetOwners(), plugins: req.GetPlugins()}
 	m.build = func(m messages) *engine.Review {
 		x := b.start(engine.CreateContainer, req.GetPod(), req.GetContainer())
 		x.review.Plugins = b.consulted(req.GetPlugins())
 		x.owners = req.GetOwners()
 		x.inspect("adjust", m.adjust)
+		m.merged = m.adjust
 		if !x.missing {
-			x.adjustment(m.adjust)
+			x.adjustment(m.merged)
 		}
 		x.updates(m.update, nil)
 		return x.finish(m)
@@ -79,7 +80,8 @@ func (b *Border) Reply(r Reply) *engine.Review {
 		x.judged(r.Plugin, r.Plugins)
 		x.inspect("adjust", m.adjust)
 		if !x.missing {
-			x.adjustment(x.merge(m.adjust, r.Container, r.Pristine))
+			m.merged = x.merge(m.adjust, r.Container, r.Pristine)
+			x.adjustment(m.merged)
 		}
 		x.updates(m.update, nil)
 		x.evictions(m.evict)
@@ -153,6 +155,16 @@ type messages struct {
 	update    []*api.ContainerUpdate
 	evict     []*api.ContainerEviction
 	requested *api.LinuxResources
+	// merged is adjust in the grammar of merged adjustments.
+	merged *api.ContainerAdjustment
+	// owners is NRI's book of who set what, nil where one plugin is judged or nobody
+	// kept it; plugins are those consulted, as NRI lists them. claims are the entries
+	// of the book that the review's changes go by.
+	owners  *api.OwningPlugins
+	plugins []*api.PluginInstance
+	claims  []claim
+	// review is what was made of the messages.
+	review *engine.Review
 	// build makes the review of such messages anew, in the same circumstances.
 	build func(messages) *engine.Review
 }

@@ -24,6 +24,8 @@ type builder struct {
 	// known are the lists of plugins that its entries stand for.
 	known  map[string][]engine.Plugin
 	target target
+	// claims are the places in the book that changes go by.
+	claims []claim
 	// missing is set where a list has an element that is nil, on which NRI's own
 	// code panics: such messages are not looked into.
 	missing bool
@@ -50,6 +52,7 @@ func (x *builder) add(c engine.Change, owned ownership) {
 	c.Pod = x.target.pod
 	c.Owners = x.ownersOf(owned)
 	x.attribute(&c)
+	x.claim(owned, c.Op)
 	x.review.Changes = append(x.review.Changes, &c)
 }
 
@@ -57,6 +60,7 @@ func (x *builder) add(c engine.Change, owned ownership) {
 func (x *builder) share(c *engine.Change, owned ...ownership) {
 	c.Owners = slices.Clone(c.Owners)
 	for _, o := range owned {
+		x.claim(o, c.Op)
 		for _, p := range x.ownersOf(o) {
 			if !slices.Contains(c.Owners, p) {
 				c.Owners = append(c.Owners, p)
@@ -200,6 +204,7 @@ func (x *builder) finish(m messages) *engine.Review {
 	}
 	slices.Sort(r.Malformed)
 	r.Malformed = slices.Compact(r.Malformed)
+	m.claims, m.review = x.claims, r
 	r.Messages = m
 	if !x.border.NoStrip {
 		r.Strip = strip

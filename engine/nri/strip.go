@@ -29,7 +29,9 @@ func strip(r *engine.Review, ids []string) (*engine.Review, error) {
 		}
 	}
 	m.drop()
+	before := m.claims
 	rest := m.build(m)
+	rest.Messages = rest.Messages.(messages).disown(before)
 	for _, id := range ids {
 		c := r.Change(id)
 		if left := slices.IndexFunc(rest.Changes, func(o *engine.Change) bool { return sameThing(c, o) }); left >= 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/internal/strict"
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 )
 
 // Config says which policies decide and what is exempt from them. Its zero value
@@ -29,11 +30,21 @@ type Policies struct {
 	// Paths are directories, .rego files and OPA bundles with policies of one's own;
 	// they are asked in every profile.
 	Paths []string `yaml:"paths" doc:"directories, .rego files or OPA bundles with policies of one's own"`
+	// Wasm are WebAssembly modules; they are asked in every profile.
+	Wasm []wasm.Config `yaml:"wasm" doc:"WebAssembly modules that judge, each a policy"`
+	// Sandbox is how the modules are run.
+	Sandbox Sandbox `yaml:"sandbox" doc:"how WebAssembly modules are run"`
 	// Enforcement takes the place of what policies say of themselves and of what
 	// follows from the profile, by the policy's name.
 	Enforcement map[string]engine.Enforcement `yaml:"enforcement" doc:"enforcement by the name of the policy: deny, strip, audit or off"`
 	// Timeout bounds a decision; 0 is [engine.DefaultTimeout].
 	Timeout Duration `yaml:"timeout" doc:"how long a decision may take, 500ms unless given"`
+}
+
+// Sandbox says how WebAssembly modules are run; see [wasm.Options].
+type Sandbox struct {
+	Interpreter bool   `yaml:"interpreter" doc:"accept that modules are interpreted, about 80 times slower, where they cannot be compiled to machine code"`
+	Cache       string `yaml:"cache" doc:"directory for machine code, absolute, so that modules need not be compiled at each start; it must belong to the guard's user and be closed to all others; none unless given"`
 }
 
 // Profile names the profiles of the library's policies.

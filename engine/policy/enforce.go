@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/policy/rego"
 )
 
 func (c *Config) checkProfile() (errs []error) {
@@ -25,7 +24,7 @@ func (c *Config) checkProfile() (errs []error) {
 // enforced says how each policy is enforced: those of the library as the profiles
 // have it, those of one's own as they say themselves, and any as the configuration
 // says by name.
-func (c *Config) enforced(all []rego.Policy) (map[string]engine.Enforcement, []error) {
+func (c *Config) enforced(all []Policy) (map[string]engine.Enforcement, []error) {
 	enforced := make(map[string]engine.Enforcement, len(all))
 	for _, p := range all {
 		enforced[p.Name] = c.byProfile(p)
@@ -47,7 +46,7 @@ func (c *Config) enforced(all []rego.Policy) (map[string]engine.Enforcement, []e
 	return enforced, errs
 }
 
-func (c *Config) byProfile(p rego.Policy) engine.Enforcement {
+func (c *Config) byProfile(p Policy) engine.Enforcement {
 	switch {
 	case !p.Library || slices.Contains(p.Profiles, cmp.Or(c.Policy.Profile.Enforce, Baseline)):
 		return p.Enforcement

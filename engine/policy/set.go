@@ -24,22 +24,34 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/rego"
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 	"github.com/nri-guard/nri-guard/policies"
 )
 
 // Set is a set of policies, loaded from the library and from paths. It does not
 // change, and is safe for concurrent use.
 type Set struct {
-	judges   []judge
+	judges   []Judge
 	program  *rego.Program
+	modules  *wasm.Program
+	policies []Policy // by name
 	enforced map[string]engine.Enforcement
 	rules    engine.Rules
 	revision string
 }
 
-// judge asks some of the set's policies. Their names differ from those of every
-// other judge.
-type judge interface {
+// Policy describes a policy of a set.
+type Policy struct {
+	rego.Policy
+	// ABI is the convention by which a WebAssembly policy is asked, nri or wasi; ""
+	// for a policy in Rego.
+	ABI string `json:"abi,omitempty"`
+}
+
+// Judge asks some of a set's policies. Their names differ from those of every other
+// judge of the set.
+type Judge interface {
+	// Judge is as in [engine.Policies].
 	Judge(ctx context.Context, r *engine.Review) engine.Verdict
 }
 
@@ -50,23 +62,41 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 	errs = append(errs, cfg.checkProfile()...)
 	program, err := rego.Load(ctx, cfg.Sources())
 	if err != nil {
-		return nil, errors.Join(append(errs, err)...)
+		errs = append(errs, err)
 	}
-	enforced, more := cfg.enforced(program.Policies())
+	modules, more := cfg.modules(ctx, program)
+	if errs = append(errs, more...); program == nil || modules == nil {
+		return nil, errors.Join(errs...)
+	}
+	s := &Set{program: program, modules: modules, policies: describe(program, modules)}
+	s.enforced, more = cfg.enforced(s.policies)
 	errs = append(errs, more...)
-	exemptions, more := cfg.exemptions(enforced)
+	exemptions, more := cfg.exemptions(s.enforced)
 	if errs = append(errs, more...); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	s := &Set{program: program, enforced: enforced}
-	asked, err := program.Judge(ctx, enforced)
+	if s.judges, err = s.judgesOf(ctx, s.enforced); err != nil {
+		return nil, err
+	}
+	s.rules = engine.Rules{Policies: s, Grants: grants, Exemptions: exemptions, Timeout: time.Duration(cfg.Policy.Timeout)}
+	s.revision, err = revision(program.Digest(), modules.Digest(), s.enforced, grants, exemptions)
+	return s, err
+}
+
+// judgesOf returns who asks the policies with these enforcements.
+func (s *Set) judgesOf(ctx context.Context, enforced map[string]engine.Enforcement) ([]Judge, error) {
+	own := map[string]engine.Enforcement{}
+	for _, p := range s.program.Policies() {
+		own[p.Name] = enforced[p.Name]
+	}
+	asked, err := s.program.Judge(ctx, own)
 	if err != nil {
 		return nil, err
 	}
-	s.judges = []judge{asked}
-	s.rules = engine.Rules{Policies: s, Grants: grants, Exemptions: exemptions, Timeout: time.Duration(cfg.Policy.Timeout)}
-	s.revision, err = revision(program, enforced, grants, exemptions)
-	return s, err
+	if len(s.modules.Policies()) == 0 {
+		return []Judge{asked}, nil
+	}
+	return []Judge{asked, s.modules.Enforced(enforced)}, nil
 }
 
 // Reload loads a set and has the engine decide by it from the next decision on.
@@ -94,12 +124,21 @@ func (c *Config) Sources() rego.Sources {
 
 // Judge implements [engine.Policies].
 func (s *Set) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
+	return together(s.judges).Judge(ctx, r)
+}
+
+// together are judges that are asked one after the other.
+type together []Judge
+
+// Judge implements [Judge].
+func (list together) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	var all engine.Verdict
-	for _, j := range s.judges {
+	for _, j := range list {
 		v := j.Judge(ctx, r)
 		all.Violations = append(all.Violations, v.Violations...)
 		all.Warnings = append(all.Warnings, v.Warnings...)
 		all.Failures = append(all.Failures, v.Failures...)
+		all.Costs = append(all.Costs, v.Costs...)
 	}
 	return all
 }
@@ -114,8 +153,8 @@ func (s *Set) Rules() engine.Rules { return s.rules }
 
 // Policies describes all policies that were loaded, by name, with the enforcement
 // that is in force.
-func (s *Set) Policies() []rego.Policy {
-	list := s.program.Policies()
+func (s *Set) Policies() []Policy {
+	list := slices.Clone(s.policies)
 	for i := range list {
 		list[i].Enforcement = s.enforced[list[i].Name]
 	}
@@ -136,21 +175,22 @@ func (s *Set) Strips() []string {
 
 // Alone returns a judge that asks one of the set's policies only, whether it is in
 // force or not, to measure what it costs.
-func (s *Set) Alone(ctx context.Context, name string) (*rego.Judge, error) {
-	enforcement := map[string]engine.Enforcement{name: engine.Deny}
-	for other := range s.enforced {
-		if other != name {
-			enforcement[other] = engine.Off
-		}
+func (s *Set) Alone(ctx context.Context, name string) (Judge, error) {
+	if _, ok := s.enforced[name]; !ok {
+		return nil, fmt.Errorf("there is no policy %q", name)
 	}
-	return s.program.Judge(ctx, enforcement)
+	enforcement := make(map[string]engine.Enforcement, len(s.enforced))
+	for other := range s.enforced {
+		enforcement[other] = engine.Off
+	}
+	enforcement[name] = engine.Deny
+	judges, err := s.judgesOf(ctx, enforcement)
+	return together(judges), err
 }
 
 // revision digests everything that a decision depends on besides the review.
-func revision(p *rego.Program, parts ...any) (string, error) {
+func revision(parts ...any) (string, error) {
 	h := sha256.New()
-	digest := p.Digest()
-	h.Write(digest[:])
 	for _, part := range parts {
 		b, err := json.Marshal(part) // maps in order of their keys
 		if err != nil {

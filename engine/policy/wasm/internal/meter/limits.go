@@ -20,7 +20,7 @@ type Limits struct {
 	Tables                  int // default 4
 	TableEntries            int // of one table, and what it may grow to; default 65,536
 	MemoryPages             int // of 64 KiB, and what the memory may grow to; default 64
-	DataSegments            int // default 10,000
+	DataSegments            int // default 100,000: Go splits its data at every run of zeroes
 	DataBytes               int // default 16 MiB
 	ElementSegments         int // default 1,000
 	Elements                int // of all segments together; default 65,536
@@ -50,7 +50,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Tables, 4},
 		{&l.TableEntries, 65_536},
 		{&l.MemoryPages, 64},
-		{&l.DataSegments, 10_000},
+		{&l.DataSegments, 100_000},
 		{&l.DataBytes, 16 << 20},
 		{&l.ElementSegments, 1_000},
 		{&l.Elements, 65_536},

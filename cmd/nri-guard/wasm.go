@@ -1,0 +1,39 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
+)
+
+// wasmFlag names WebAssembly modules besides the configuration's.
+type wasmFlag struct{ files []string }
+
+func addWasm(cmd *cobra.Command) *wasmFlag {
+	f := &wasmFlag{}
+	cmd.Flags().StringArrayVar(&f.files, "wasm", nil, "WebAssembly module that is a policy, FILE or NAME=FILE; may be repeated")
+	_ = cmd.MarkFlagFilename("wasm", "wasm") // fails only without such a flag
+	return f
+}
+
+// modules are the modules with their defaults.
+func (f *wasmFlag) modules() []wasm.Config {
+	var list []wasm.Config
+	for _, file := range f.files {
+		name, path, ok := strings.Cut(file, "=")
+		if !ok || strings.Contains(name, "/") {
+			name, path = moduleName(file), file
+		}
+		list = append(list, wasm.Config{Name: name, Path: path, Where: "--wasm"})
+	}
+	return list
+}
+
+// moduleName makes the name of a policy of that of a file.
+func moduleName(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
+	return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
+}

@@ -1,0 +1,83 @@
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"golang.org/x/sys/cpu"
+)
+
+// sandbox is wazero's runtime, one for all modules of a program.
+//
+// Nothing closes it: machine code may be running. When nobody refers to a program
+// any more the garbage collector frees everything, machine code included.
+type sandbox struct {
+	runtime     wazero.Runtime
+	interpreted bool
+}
+
+// features are exactly those of WebAssembly 2.0.
+const features = api.CoreFeaturesV2
+
+// newSandbox returns a runtime that compiles to machine code. Where that cannot be
+// done it is an error, or an interpreter if that is accepted.
+func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
+	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features).WithDebugInfoEnabled(false)
+	if o.Cache != "" {
+		if err := checkCache(o.Cache); err != nil {
+			return nil, err
+		}
+		cache, err := wazero.NewCompilationCacheWithDir(o.Cache)
+		if err != nil {
+			return nil, fmt.Errorf("cache of machine code: %w", err)
+		}
+		config = config.WithCompilationCache(cache)
+	}
+	r, why := newCompiler(ctx, config)
+	if why == nil {
+		return &sandbox{runtime: r}, allowed().link(ctx, r)
+	}
+	if !o.Interpreter {
+		return nil, fmt.Errorf("modules cannot be compiled to machine code here (%w); "+
+			"with systemd's MemoryDenyWriteExecute, or a security module that forbids the same, they never can; "+
+			"allow it, or set policy.sandbox.interpreter to accept that modules are interpreted, which is about 80 times slower", why)
+	}
+	// An interpreter can look at the time, at least where a module loops.
+	config = wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false).WithCloseOnContextDone(true)
+	b := &sandbox{runtime: wazero.NewRuntimeWithConfig(ctx, config), interpreted: true}
+	return b, allowed().link(ctx, b.runtime)
+}
+
+// newCompiler tries whether machine code can be made. wazero itself would fall back
+// to its interpreter without a word, or panic.
+func newCompiler(ctx context.Context, config wazero.RuntimeConfig) (r wazero.Runtime, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			r, err = nil, fmt.Errorf("%v", cause)
+		}
+	}()
+	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
+		return nil, errors.New("the processor has no SSE 4.1")
+	}
+	r = wazero.NewRuntimeWithConfig(ctx, config)
+	// A module with one function, of no instructions.
+	trial := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x04\x01\x02\x00\x0b")
+	compiled, err := r.CompileModule(ctx, trial)
+	if err != nil {
+		return nil, err
+	}
+	return r, compiled.Close(ctx)
+}
+
+// validate says what is wrong with a module as it is: instrumenting can make a valid
+// one of an invalid one. The interpreter is only used to spare the compiler.
+func validate(ctx context.Context, module []byte) error {
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false))
+	defer r.Close(ctx) //nolint:errcheck // nothing of it can fail
+	_, err := r.CompileModule(ctx, module)
+	return err
+}
