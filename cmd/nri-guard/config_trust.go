@@ -10,8 +10,12 @@ import (
 
 // checkTrust finds what the configuration names and others may write: the file
 // itself, policies, plugins that the guard starts, and the directories of sockets.
-func (c *config) checkTrust(file string) error {
-	var files trust.Checker
+func (c *config) checkTrust(file string) error { return c.checkTrustBelow("", file) }
+
+// checkTrustBelow is checkTrust for a file system whose root is elsewhere. The names are
+// those that it has there.
+func (c *config) checkTrustBelow(root, file string) error {
+	files := trust.Checker{Root: root}
 	f := &findings{at: c.At}
 	if err := files.Path(file); err != nil {
 		f.errs = append(f.errs, fmt.Errorf("%s: %w", file, err))
@@ -26,6 +30,9 @@ func (c *config) checkTrust(file string) error {
 	}
 	for i, path := range c.Policy.Paths {
 		check(fmt.Sprintf("policy.paths[%d]", i), path, files.Tree)
+	}
+	for i, m := range c.Policy.Wasm {
+		check(fmt.Sprintf("policy.wasm[%d].path", i), m.Path, files.Path)
 	}
 	if c.guards() {
 		check("runtime.socket", filepath.Dir(c.runtimeSocket()), files.Dir)

@@ -84,7 +84,7 @@ error, failure).`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newEval(), newTest(), newCheck(), newBench(), newSchema(), newVersion(), newDemoPlugin())
+	root.AddCommand(newDemo(), newEval(), newTest(), newCheck(), newBench(), newDoctor(), newSchema(), newVersion(), newDemoPlugin())
 	return root
 }
 

@@ -1,0 +1,180 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+)
+
+// runtime is a container runtime of the node.
+type runtime struct {
+	*dialect
+	*configuration
+	process *process // nil where it is not seen running
+	program string   // its executable; "" where there is none
+	build   build
+	err     error // why its configuration could not be read
+}
+
+// loader reads a runtime's configuration: its file, and what the process was told on its
+// command line.
+type loader func(h host, file string, args []string) (*configuration, error)
+
+// runtimes finds the runtimes of the node: by a process, an executable, or a
+// configuration.
+func (n *node) findRuntimes() {
+	for _, k := range []struct {
+		dialect *dialect
+		load    loader
+	}{
+		{containerd(), loadContainerd}, {crio(), loadCRIO}, {docker(), loadDocker},
+	} {
+		r := &runtime{dialect: k.dialect, process: n.running(k.dialect.programs)}
+		r.program = n.executable(r)
+		var args []string
+		file := r.dialect.config
+		if r.process != nil {
+			args = r.process.args
+			file = cmp.Or(flag(args, "config", "c", "config-file"), file)
+		}
+		r.configuration, r.err = k.load(n.host, file, args)
+		if r.err == nil && r.process == nil && r.program == "" && len(r.files) == 0 {
+			continue
+		}
+		if r.err != nil {
+			n.report.problem("%s: its configuration cannot be read: %v", r.name, r.err)
+		}
+		r.build = readBuild(n.host, r)
+		r.takeDefaults()
+		n.runtimes = append(n.runtimes, r)
+	}
+}
+
+// running finds the process of a program.
+func (n *node) running(programs []string) *process {
+	for _, p := range n.processes {
+		if slices.Contains(programs, path.Base(p.exe)) {
+			return p
+		}
+	}
+	return nil
+}
+
+// programDirs are where executables of runtimes are installed.
+func programDirs() []string {
+	return []string{"/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin", "/bin", "/sbin", "/opt/bin"}
+}
+
+func (n *node) executable(r *runtime) string {
+	if r.process != nil {
+		return r.process.exe
+	}
+	for _, dir := range programDirs() {
+		for _, name := range r.programs {
+			if p := path.Join(dir, name); n.host.exists(p) {
+				return p
+			}
+		}
+	}
+	return ""
+}
+
+// takeDefaults puts in what depends on the version: containerd has NRI on since 2.0, and
+// knew only the first version of it up to 1.6.
+func (r *runtime) takeDefaults() {
+	if r.name == "containerd" && r.build.old() {
+		r.dialect.enabled = false
+	}
+}
+
+// on says whether NRI is on, and from what that is seen.
+func (r *runtime) on() (bool, string) {
+	if slices.Contains(r.disabled, "io.containerd.nri.v1.nri") {
+		return false, r.settings["disabled_plugins"].at + ": disabled_plugins has \"io.containerd.nri.v1.nri\""
+	}
+	v, at, given := r.boolOf(enable)
+	if given {
+		return v, at
+	}
+	_, negated, _ := r.key(enable)
+	return r.enabled, r.unset(enable, r.enabled != negated)
+}
+
+// boolOf is the value of an option that is a bool, false where it is not given.
+func (r *runtime) boolOf(o option) (value bool, at string, given bool) {
+	key, negated, ok := r.key(o)
+	s, given := r.settings[key]
+	if !ok || !given {
+		return false, r.unset(o, false), false
+	}
+	b, _ := s.value.(bool)
+	return b != negated, fmt.Sprintf("%s: %s = %t", s.at, r.called(o), b), true
+}
+
+// path is the value of an option that is a path. To NRI an empty path is as good as none:
+// the default holds.
+func (r *runtime) path(o option) (value, at string) {
+	key, _, _ := r.key(o)
+	s, given := r.settings[key]
+	value, _ = s.value.(string)
+	switch fallback := r.defaults[o]; {
+	case value != "":
+		return value, fmt.Sprintf("%s: %s = %q", s.at, r.called(o), value)
+	case given && fallback != "":
+		return fallback, fmt.Sprintf("%s: %s = \"\", which leaves the default, %s", s.at, r.called(o), fallback)
+	default:
+		return fallback, r.unset(o, fallback)
+	}
+}
+
+// list is the value of an option that is a list.
+func (r *runtime) list(o option) (values []string, at string) {
+	key, _, _ := r.key(o)
+	s, given := r.settings[key]
+	if !given {
+		return nil, r.unset(o, "[]")
+	}
+	values = stringsOf(s.value)
+	return values, fmt.Sprintf("%s: %s = %q", s.at, r.called(o), values)
+}
+
+// unset says that an option is not given, and where one would have expected it.
+func (r *runtime) unset(o option, fallback any) string {
+	where := r.dialect.config
+	if len(r.files) > 0 {
+		where = r.files[0]
+	}
+	return fmt.Sprintf("%s: %s is not set, the default is %v", where, r.called(o), quoted(fallback))
+}
+
+func quoted(v any) any {
+	if s, ok := v.(string); ok && s != "[]" {
+		return fmt.Sprintf("%q", s)
+	}
+	return v
+}
+
+// idle says whether the runtime never asks NRI although it is on: containerd does so
+// for CRI only.
+func (r *runtime) idle() (bool, string) {
+	for _, name := range r.disabled {
+		if name == "cri" || name == "io.containerd.grpc.v1.cri" || name == "io.containerd.cri.v1.runtime" {
+			return true, fmt.Sprintf("%s: disabled_plugins has %q", r.settings["disabled_plugins"].at, name)
+		}
+	}
+	return false, ""
+}
+
+// socket is where NRI listens, "" where it does not.
+func (r *runtime) socket() (value, at string) {
+	if off, at, _ := r.boolOf(noConnection); off {
+		return "", at
+	}
+	return r.path(socketPath)
+}
+
+// set is the fix that gives options values.
+func (r *runtime) set(do string, assignments ...assignment) *Fix {
+	return &Fix{Do: do + "; then restart " + r.name, File: r.dropIn, Paste: r.snippet(assignments...)}
+}
