@@ -15,6 +15,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/containerd"
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/cri"
+	"github.com/nri-guard/nri-guard/tests/e2e/internal/docker"
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/process"
 )
 
@@ -55,6 +56,7 @@ type node struct {
 	dir        string
 	mode       mode
 	containerd *containerd.Containerd
+	docker     *docker.Docker // nil without
 	guard      *guard
 }
 
@@ -67,6 +69,8 @@ type setup struct {
 	runtime func(*containerd.Config)
 	// unguarded nodes start without the guard, which their mode then only prepares.
 	unguarded bool
+	// docker is for dockerd in containerd's place, which then has no NRI.
+	docker bool
 }
 
 // start starts a node and stops it with the test.
@@ -86,6 +90,9 @@ func start(t *testing.T, s setup) *node {
 		Dir: dir, Tools: work(runtimes), Image: work(imageFile),
 		NRISocket: s.mode.runtimeSocket(), RequiredPlugins: s.required,
 	}
+	if s.docker {
+		config.NRISocket = ""
+	}
 	if s.runtime != nil {
 		s.runtime(&config)
 	}
@@ -96,6 +103,9 @@ func start(t *testing.T, s setup) *node {
 		n.report(n.containerd.Process)
 		n.containerd.Stop()
 	})
+	if s.docker {
+		n.startDocker()
+	}
 	if s.mode != direct {
 		n.guard = newGuard(n, s.guard)
 		if !s.unguarded {
@@ -103,6 +113,20 @@ func start(t *testing.T, s setup) *node {
 		}
 	}
 	return n
+}
+
+func (n *node) startDocker() {
+	n.Helper()
+	var err error
+	n.docker, err = docker.Start(n.ctx, docker.Config{
+		Dir: n.dir, Tools: work(runtimes), Image: work(imageFile), Containerd: n.containerd.Address,
+		NRISocket: n.mode.runtimeSocket(), CgroupParent: cri.CgroupParent,
+	})
+	must(n.T, err)
+	n.Cleanup(func() {
+		n.report(n.docker.Process)
+		n.docker.Stop()
+	})
 }
 
 // report shows the end of a log when the test has failed.
