@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/containerd/ttrpc"
 )
 
 // explain says what to do about a registration that came to nothing. NRI checks
@@ -29,7 +30,7 @@ func (c *connection) explain(err error) error {
 			name, err)
 	case configured:
 		return fmt.Errorf("the runtime (%s) refused the plugin after it was configured; the runtime's log says why: %w", name, err)
-	case errors.Is(err, errClosed):
+	case errors.Is(err, errClosed), errors.Is(err, ttrpc.ErrClosed):
 		return fmt.Errorf("the runtime did not take the plugin in; the runtime's log says why: %w", err)
 	}
 	return fmt.Errorf("the runtime did not register the plugin: %w", err)
