@@ -18,7 +18,11 @@ var ErrClosed = errors.New("decision log: closed")
 // [engine.Recorder].
 type Log struct {
 	config Config
+	sink   *sink
+}
 
+// sink is where lines go; several logs can share one.
+type sink struct {
 	mu     sync.Mutex
 	out    output
 	closed bool
@@ -44,7 +48,7 @@ func New(c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{config: c, out: f}, nil
+	return &Log{config: c, sink: &sink{out: f}}, nil
 }
 
 // NewWriter returns a log that writes to w, each decision with one call of Write.
@@ -54,18 +58,27 @@ func NewWriter(w io.Writer, c Config) (*Log, error) {
 	if err := c.Check(); err != nil {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
-	return &Log{config: c, out: &lines{to: w}}, nil
+	return &Log{config: c, sink: &sink{out: &lines{to: w}}}, nil
+}
+
+// With returns a log that writes to the same place with the labels of c, and with what
+// c unmasks. The two are closed together; the rest of c has no effect.
+func (l *Log) With(c Config) (*Log, error) {
+	if err := c.Check(); err != nil {
+		return nil, fmt.Errorf("decision log: %w", err)
+	}
+	return &Log{config: c, sink: l.sink}, nil
 }
 
 // Close closes the file. Decisions that are recorded afterwards are errors.
 func (l *Log) Close() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	l.sink.mu.Lock()
+	defer l.sink.mu.Unlock()
+	if l.sink.closed {
 		return nil
 	}
-	l.closed = true
-	return l.out.close()
+	l.sink.closed = true
+	return l.sink.out.close()
 }
 
 // Record writes a decision. It implements [engine.Recorder].
@@ -74,10 +87,14 @@ func (l *Log) Record(_ context.Context, r *engine.Review, d *engine.Decision) er
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	return l.sink.write(line)
+}
+
+func (s *sink) write(line []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
 		return ErrClosed
 	}
-	return l.out.write(line)
+	return s.out.write(line)
 }

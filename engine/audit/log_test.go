@@ -245,3 +245,35 @@ func readLines(t *testing.T, path string) []string {
 	}
 	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
 }
+
+// TestWith: a log with other labels goes on in the same file, and ends with it.
+func TestWith(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	first := newLog(t, audit.Config{Path: path, Labels: map[string]string{"n": "1"}})
+	second, err := first.With(audit.Config{Labels: map[string]string{"n": "2"}, Unmask: []string{"API_*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range []*audit.Log{first, second, first} {
+		if err := log.Record(t.Context(), review(), decision(review())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for _, line := range readLines(t, path) {
+		got = append(got, fmt.Sprint(line[:len(`{"labels":{"n":"1"}`)], " ", strings.Contains(line, "secret-key")))
+	}
+	want := []string{`{"labels":{"n":"1"} false`, `{"labels":{"n":"2"} true`, `{"labels":{"n":"1"} false`}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := record(t, second, "late"); !errors.Is(err, audit.ErrClosed) {
+		t.Errorf("closed, and it takes a decision: %v", err)
+	}
+	if _, err := first.With(audit.Config{Unmask: []string{"["}}); err == nil || !strings.Contains(err.Error(), `decision log: unmask[0]: pattern "["`) {
+		t.Errorf("a bad pattern: %v", err)
+	}
+}
