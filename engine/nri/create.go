@@ -76,7 +76,7 @@ func (n *Integration) RemoveContainer(ctx context.Context, pod *api.PodSandbox, 
 	case in == nil:
 		return release, nil
 	}
-	in.seen.remove(container)
+	in.seen.Remove(container)
 	return release, in.relay(ctx, "RemoveContainer", func() error {
 		return in.nri.RemoveContainer(ctx, &api.RemoveContainerRequest{Pod: pod, Container: container})
 	})
@@ -157,6 +157,6 @@ func (in *instance) create(ctx context.Context, pod *api.PodSandbox, container *
 	if err := in.carryOut(ctx, updates); err != nil {
 		return nil, err
 	}
-	in.seen.add(pod, container)
+	in.seen.Add(pod, container)
 	return adjust, nil
 }

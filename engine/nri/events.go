@@ -42,7 +42,7 @@ func (n *Integration) StopPodSandbox(ctx context.Context, pod *api.PodSandbox) e
 // RemovePodSandbox tells the plugins that a pod has gone, with all its containers.
 func (n *Integration) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox) error {
 	return n.tell(ctx, "RemovePodSandbox", func(in *instance) error {
-		in.seen.removePod(pod)
+		in.seen.RemovePod(pod)
 		return in.nri.RemovePodSandbox(ctx, &api.RemovePodSandboxRequest{Pod: pod})
 	})
 }
@@ -50,7 +50,7 @@ func (n *Integration) RemovePodSandbox(ctx context.Context, pod *api.PodSandbox)
 // PostCreateContainer tells the plugins that a container has been created.
 func (n *Integration) PostCreateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
 	return n.tell(ctx, "PostCreateContainer", func(in *instance) error {
-		in.seen.add(pod, container)
+		in.seen.Add(pod, container)
 		return in.nri.PostCreateContainer(ctx, &api.PostCreateContainerRequest{Pod: pod, Container: container})
 	})
 }
@@ -58,7 +58,7 @@ func (n *Integration) PostCreateContainer(ctx context.Context, pod *api.PodSandb
 // StartContainer tells the plugins that a container is about to be started.
 func (n *Integration) StartContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
 	return n.tell(ctx, "StartContainer", func(in *instance) error {
-		in.seen.add(pod, container)
+		in.seen.Add(pod, container)
 		return in.nri.StartContainer(ctx, &api.StartContainerRequest{Pod: pod, Container: container})
 	})
 }
@@ -66,7 +66,7 @@ func (n *Integration) StartContainer(ctx context.Context, pod *api.PodSandbox, c
 // PostStartContainer tells the plugins that a container has been started.
 func (n *Integration) PostStartContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
 	return n.tell(ctx, "PostStartContainer", func(in *instance) error {
-		in.seen.add(pod, container)
+		in.seen.Add(pod, container)
 		return in.nri.PostStartContainer(ctx, &api.PostStartContainerRequest{Pod: pod, Container: container})
 	})
 }
@@ -74,7 +74,7 @@ func (n *Integration) PostStartContainer(ctx context.Context, pod *api.PodSandbo
 // PostUpdateContainer tells the plugins that a container has been updated.
 func (n *Integration) PostUpdateContainer(ctx context.Context, pod *api.PodSandbox, container *api.Container) error {
 	return n.tell(ctx, "PostUpdateContainer", func(in *instance) error {
-		in.seen.add(pod, container)
+		in.seen.Add(pod, container)
 		return in.nri.PostUpdateContainer(ctx, &api.PostUpdateContainerRequest{Pod: pod, Container: container})
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/internal/seen"
 	"github.com/nri-guard/nri-guard/engine/nri/internal/socket"
 )
 
@@ -26,7 +27,7 @@ type instance struct {
 	guard  *guard
 	roster *roster
 	socket *socket.Place // nil without one
-	seen   seen
+	seen   seen.Containers
 	// ctx ends with the instance.
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -47,7 +48,7 @@ func newInstance(ctx context.Context, cfg Config) (*instance, error) {
 		return nil, err
 	}
 	in.roster = newRoster()
-	in.guard = newGuard(cfg.Engine, Border{HostRoot: cfg.HostRoot, Lookup: in.seen.lookup})
+	in.guard = newGuard(cfg.Engine, Border{HostRoot: cfg.HostRoot, Lookup: in.seen.Lookup})
 	options := append(in.roster.options(),
 		adaptation.WithPluginPath(cfg.PluginPath),
 		adaptation.WithPluginConfigPath(cfg.PluginConfigPath),

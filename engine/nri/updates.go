@@ -55,7 +55,7 @@ func (n *Integration) UpdateContainer(ctx context.Context, pod *api.PodSandbox, 
 	if err := in.carryOut(ctx, others); err != nil {
 		return nil, err
 	}
-	in.seen.add(pod, container)
+	in.seen.Add(pod, container)
 	if own == nil {
 		return requested, nil
 	}
@@ -97,7 +97,7 @@ func (in *instance) synchronize(_ context.Context, tell adaptation.SyncCB) (err 
 	if err != nil {
 		return fmt.Errorf("listing what exists, for NRI plugins: %w", err)
 	}
-	in.seen.replace(pods, containers)
+	in.seen.Replace(pods, containers)
 	var updates []*api.ContainerUpdate
 	asked := in.roster.collect(engine.Synchronize, func() { updates, err = tell(ctx, pods, containers) })
 	if err != nil {
