@@ -3,15 +3,18 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/containerd"
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/cri"
@@ -140,13 +143,30 @@ func (n *node) report(p *process.Process) {
 func (n *node) plugin(program string, args ...string) *process.Process {
 	n.Helper()
 	p := n.spawn(program, args...)
-	must(n.T, p.WaitFor(n.ctx, "it is registered", func(context.Context) error {
+	ctx, cancel := context.WithTimeout(n.ctx, patience)
+	defer cancel()
+	must(n.T, p.WaitFor(ctx, "it is registered", func(context.Context) error {
 		if strings.Contains(p.Tail(1000), "registered") {
 			return nil
 		}
-		return fmt.Errorf("not registered")
+		return errors.New("not registered")
 	}))
 	return p
+}
+
+// connected waits until the runtime's log says that it knows a plugin, for those
+// that do not say so themselves.
+func (n *node) connected(name string, p *process.Process) {
+	n.Helper()
+	ctx, cancel := context.WithTimeout(n.ctx, patience)
+	defer cancel()
+	must(n.T, p.WaitFor(ctx, "the runtime knows it", func(context.Context) error {
+		log, err := os.ReadFile(n.containerd.Log)
+		if err == nil && !regexp.MustCompile(`[0-9]-`+name+`\W+connected and synchronized`).Match(log) {
+			err = errors.New("the runtime's log does not name it")
+		}
+		return err
+	}))
 }
 
 // spawn starts a program of the tests and stops it with the test.
@@ -202,10 +222,10 @@ func (n *node) spec(c *cri.Container) *specs.Spec {
 	return spec
 }
 
-// create creates and starts a container.
-func (n *node) create(pod *cri.Pod, name string) *cri.Container {
+// create creates and starts a container; mutate may change what is asked for.
+func (n *node) create(pod *cri.Pod, name string, mutate ...func(*runtime.ContainerConfig)) *cri.Container {
 	n.Helper()
-	c, err := pod.Create(n.ctx, name)
+	c, err := pod.Create(n.ctx, name, mutate...)
 	must(n.T, err)
 	must(n.T, c.Start(n.ctx))
 	return c
