@@ -4,20 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/containerd/nri/pkg/api"
-
 	"github.com/nri-guard/nri-guard/engine"
 )
-
-// setting is a plugin that sets a variable and an annotation of every container.
-func setting(name, value string) *testPlugin {
-	return &testPlugin{create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-		a := &api.ContainerAdjustment{}
-		a.AddEnv(name, value)
-		a.AddAnnotation("by."+name, value)
-		return a, nil, nil
-	}}
-}
 
 func TestRepliesAreJudged(t *testing.T) {
 	for _, tt := range []struct {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
@@ -32,17 +33,22 @@ func (l *link) asked(m wire.Message) (*ttrpc.Request, error) {
 	return req, nil
 }
 
+// maxReason is how much of a reason is told. Names that a plugin made up are part
+// of it and can be of any length.
+const maxReason = 32 << 10
+
 // refusal answers a request with an error.
 func refusal(m wire.Message, code codes.Code, message string) wire.Message {
+	if len(message) > maxReason {
+		message = message[:maxReason] + "..."
+	}
+	message = strings.ToValidUTF8(message, "\uFFFD")
 	return response(m, &ttrpc.Response{Status: status.New(code, message).Proto()})
 }
 
 // response answers a request.
 func response(m wire.Message, rsp *ttrpc.Response) wire.Message {
-	payload, err := proto.Marshal(rsp)
-	if err != nil { // text that is no UTF-8
-		payload, _ = proto.Marshal(&ttrpc.Response{Status: status.New(codes.Internal, "the answer cannot be written").Proto()})
-	}
+	payload, _ := proto.Marshal(rsp) // it fails for text that is no UTF-8 alone
 	return wire.Message{Conn: m.Conn, Stream: m.Stream, Type: wire.Response, Payload: payload}
 }
 

@@ -1,5 +1,154 @@
 package proxy
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
 
-func (p *Proxy) launch(ctx, work context.Context) {}
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/api"
+	nrinet "github.com/containerd/nri/pkg/net"
+)
+
+// launched is a plugin that the proxy has started: it is called what its file is
+// called, and has a configuration.
+type launched struct {
+	path        string
+	program     string // that path leads to
+	name, index string
+	config      string
+	pid         int
+}
+
+// launch starts the plugins of the launch directory, each as soon as the runtime is
+// there, and once for each run of the runtime: like NRI it does not start one again
+// that ends by itself. It returns when ctx has ended and so have they; what they do
+// is done within work, which ends later.
+func (p *Proxy) launch(ctx, work context.Context) {
+	if p.cfg.Launch.Path == "" {
+		return
+	}
+	plugins, err := p.discover()
+	if err != nil {
+		p.problem("launch", err.Error())
+		log.G(ctx).WithError(err).Error("Plugins are not started")
+	}
+	var wg sync.WaitGroup
+	for _, f := range plugins {
+		wg.Go(func() { p.keep(ctx, work, f) })
+	}
+	wg.Wait()
+}
+
+// Delays between attempts to start a plugin that the runtime was not there for.
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// keep runs one plugin, once for each run of the runtime.
+func (p *Proxy) keep(ctx, work context.Context, f *launched) {
+	retry := firstRetry
+	for {
+		socket := p.awaitRuntime(ctx, nil)
+		if socket == nil {
+			return
+		}
+		err := p.start(work, f)
+		if errors.Is(err, errRuntimeAway) {
+			if !pause(ctx, retry) {
+				return
+			}
+			retry = min(2*retry, lastRetry)
+			continue
+		}
+		retry = firstRetry
+		if ctx.Err() != nil || p.awaitRuntime(ctx, socket) == nil {
+			return
+		}
+	}
+}
+
+// awaitRuntime waits until the runtime has a socket, another one than before, and
+// the guard knows what containers there are. Nil is the end of ctx.
+func (p *Proxy) awaitRuntime(ctx context.Context, before fs.FileInfo) fs.FileInfo {
+	for {
+		now, err := os.Stat(p.cfg.Runtime)
+		another := err == nil && (before == nil || !os.SameFile(now, before) || !now.ModTime().Equal(before.ModTime()))
+		if another && (p.cfg.Ready == nil || p.cfg.Ready()) {
+			return now
+		}
+		if !pause(ctx, launchPoll) {
+			return nil
+		}
+	}
+}
+
+// launchPoll is how soon it is noticed that a runtime is there.
+const launchPoll = 200 * time.Millisecond
+
+// pause waits, and says whether it was not ended early.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// start starts a plugin as NRI does, relays its connection, and kills it when that
+// ends.
+func (p *Proxy) start(ctx context.Context, f *launched) error {
+	sockets, err := nrinet.NewSocketPair()
+	if err != nil {
+		return p.notStarted(ctx, f, err)
+	}
+	defer sockets.Close()
+	local, err := sockets.LocalConn()
+	if err != nil {
+		return p.notStarted(ctx, f, err)
+	}
+	conn := local.(*net.UnixConn)
+	defer conn.Close() //nolint:errcheck // nobody to tell
+	cmd := &exec.Cmd{Path: f.program, Args: []string{f.path}}
+	cmd.ExtraFiles = []*os.File{sockets.PeerFile()}
+	cmd.Env = []string{
+		api.PluginNameEnvVar + "=" + f.name,
+		api.PluginIdxEnvVar + "=" + f.index,
+		api.PluginSocketEnvVar + "=3",
+	}
+	if err := cmd.Start(); err != nil {
+		return p.notStarted(ctx, f, err)
+	}
+	sockets.PeerClose()
+	p.problem("launch "+f.path, "")
+	own := *f
+	own.pid = cmd.Process.Pid
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		err := cmd.Wait()
+		log.G(ctx).WithError(err).Infof("Plugin %s has ended", filepath.Base(f.path))
+		_ = conn.Close() // a child of the plugin may hold its end open
+	}()
+	err = p.serve(ctx, conn, &own)
+	_ = cmd.Process.Kill()
+	<-exited
+	return err
+}
+
+// notStarted takes note of a plugin that could not be started.
+func (p *Proxy) notStarted(ctx context.Context, f *launched, err error) error {
+	err = fmt.Errorf("plugin %s could not be started: %w", f.path, err)
+	p.problem("launch "+f.path, err.Error())
+	log.G(ctx).Error(err)
+	return err
+}

@@ -193,7 +193,7 @@ func (l *link) call(m wire.Message) error {
 	if t := req.GetTimeoutNano(); t > 0 {
 		c.deadline = time.Now().Add(time.Duration(t))
 	}
-	if method.judge != nil {
+	if method.asked {
 		c.request = req.GetPayload()
 	}
 	shown, err := l.show(method, req)

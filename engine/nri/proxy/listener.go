@@ -135,6 +135,7 @@ func (p *Proxy) watch(ctx context.Context, l *listener) {
 			return
 		case <-tick.C:
 		}
+		p.look(ctx)
 		switch mine := l.place.Mine(); {
 		case !mine && !lost:
 			problem := fmt.Sprintf("the NRI socket %s is not the proxy's any more: somebody has removed or replaced it; find out who, and restart", l.place.Path)
@@ -145,6 +146,19 @@ func (p *Proxy) watch(ctx context.Context, l *listener) {
 			p.problem("socket", "")
 			lost = false
 		}
+	}
+}
+
+// look finds out whether a runtime is back that did not answer.
+func (p *Proxy) look(ctx context.Context) {
+	p.mu.Lock()
+	_, away := p.problems["runtime"]
+	p.mu.Unlock()
+	if !away {
+		return
+	}
+	if conn, err := p.dial(ctx); err == nil {
+		_ = conn.Close()
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 type method struct {
 	// request makes an empty request.
 	request func() proto.Message
+	// asked has the request kept for judging the answer.
+	asked bool
 	// judge decides what becomes of an answer; nil where it cannot do any harm.
 	judge func(l *link, c *call, payload []byte) (*answer, error)
 }
@@ -33,13 +35,13 @@ var methods = map[string]*method{
 	"PostUpdatePodSandbox":        {request: message[api.PostUpdatePodSandboxRequest]},
 	"StopPodSandbox":              {request: message[api.StopPodSandboxRequest]},
 	"RemovePodSandbox":            {request: message[api.RemovePodSandboxRequest]},
-	"CreateContainer":             {request: message[api.CreateContainerRequest], judge: (*link).created},
+	"CreateContainer":             {request: message[api.CreateContainerRequest], asked: true, judge: (*link).created},
 	"PostCreateContainer":         {request: message[api.PostCreateContainerRequest]},
 	"StartContainer":              {request: message[api.StartContainerRequest]},
 	"PostStartContainer":          {request: message[api.PostStartContainerRequest]},
-	"UpdateContainer":             {request: message[api.UpdateContainerRequest], judge: (*link).updated},
+	"UpdateContainer":             {request: message[api.UpdateContainerRequest], asked: true, judge: (*link).updated},
 	"PostUpdateContainer":         {request: message[api.PostUpdateContainerRequest]},
-	"StopContainer":               {request: message[api.StopContainerRequest], judge: (*link).stopped},
+	"StopContainer":               {request: message[api.StopContainerRequest], asked: true, judge: (*link).stopped},
 	"RemoveContainer":             {request: message[api.RemoveContainerRequest]},
 	"StateChange":                 {request: message[api.StateChangeEvent]},
 	"ValidateContainerAdjustment": {request: message[api.ValidateContainerAdjustmentRequest]},

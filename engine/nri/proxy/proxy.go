@@ -107,7 +107,7 @@ func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 		}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			p.serve(ctx, conn, nil)
+			_ = p.serve(ctx, conn, nil) // it is logged
 		})
 	}
 }
@@ -194,7 +194,7 @@ func (p *Proxy) dial(ctx context.Context) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialTimeout}
 	conn, err := d.DialContext(ctx, "unix", p.cfg.Runtime)
 	if err != nil {
-		err = fmt.Errorf("the runtime does not answer on %s: %w", p.cfg.Runtime, err)
+		err = fmt.Errorf("%w on %s: %w", errRuntimeAway, p.cfg.Runtime, err)
 		p.problem("runtime", err.Error())
 		return nil, err
 	}

@@ -15,22 +15,14 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
 )
 
-// launched is a plugin that the proxy has started: it is called what its file is
-// called, and has a configuration.
-type launched struct {
-	name, index string
-	config      string
-	pid         int
-}
-
-// serve relays one plugin's connection until it ends.
-func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) {
+// serve relays one plugin's connection until it ends, and returns why it did.
+func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) error {
 	defer conn.Close() //nolint:errcheck // nobody to tell
 	accepted := time.Now()
 	who, err := p.identify(conn, own)
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("A plugin's connection is refused")
-		return
+		return err
 	}
 	if who != nil {
 		defer who.Close() //nolint:errcheck // only read from
@@ -45,6 +37,7 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) {
 	default:
 		logger.WithError(err).Warn("Plugin disconnected by the guard")
 	}
+	return err
 }
 
 // parted says whether an error is the ordinary end of a connection.
@@ -52,8 +45,12 @@ func parted(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, errStopping)
 }
 
-// errStopping ends links when the proxy stops.
-var errStopping = errors.New("the proxy stops")
+var (
+	// errStopping ends links when the proxy stops.
+	errStopping = errors.New("the proxy stops")
+	// errRuntimeAway refuses registrations when there is no runtime.
+	errRuntimeAway = errors.New("the runtime does not answer")
+)
 
 // identify finds out who connected. Nil is nobody that could be known.
 func (p *Proxy) identify(conn *net.UnixConn, own *launched) (*peer.Peer, error) {
