@@ -1,0 +1,132 @@
+// Package examples tests the example validators: each must do what README.md says, and
+// all of them the same.
+package examples
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/containerd/nri/pkg/api"
+	gocmp "github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/nri-guard/nri-guard/engine/nri"
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
+)
+
+// example is a line of cases.json.
+type example struct {
+	Name    string
+	Request *api.ValidateContainerAdjustmentRequest
+	// Reject is the reason, empty where the request is allowed.
+	Reject string
+	// Command is what the command says instead, where that is something else: it sees
+	// what the guard makes of the request.
+	Command string
+}
+
+func (e *example) UnmarshalJSON(text []byte) error {
+	var raw struct {
+		Name    string
+		Request json.RawMessage
+		Reject  string
+		Command string
+	}
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	*e = example{Name: raw.Name, Request: &api.ValidateContainerAdjustmentRequest{}, Reject: raw.Reject, Command: raw.Command}
+	return protojson.Unmarshal(raw.Request, e.Request)
+}
+
+func TestExamples(t *testing.T) {
+	for _, language := range []string{"c", "rust", "assemblyscript", "go"} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			program := load(t, wasm.Config{Path: module(t, language)})
+			for _, c := range cases(t) {
+				got := judge(t, program, c.Request)
+				if diff := gocmp.Diff(c.Reject, strings.Join(got, "; ")); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", c.Name, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestCommand compares what the command objects to, one by one and in any order: the
+// review document has changes sorted.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	program := load(t, wasm.Config{Path: module(t, "command"), Fuel: wasm.MaxFuel})
+	for _, c := range cases(t) {
+		var want []string
+		if text := cmp.Or(c.Command, c.Reject); text != "" {
+			want = slices.Sorted(slices.Values(strings.Split(text, "; ")))
+		}
+		got := slices.Sorted(slices.Values(judge(t, program, c.Request)))
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.Name, diff)
+		}
+	}
+}
+
+// judge returns what the validator objects to; it must not fail.
+func judge(t *testing.T, program *wasm.Program, request *api.ValidateContainerAdjustmentRequest) []string {
+	t.Helper()
+	verdict := program.Judge(context.Background(), (&nri.Border{HostRoot: t.TempDir()}).Adjustment(request))
+	var reasons []string
+	for _, f := range verdict.Failures {
+		t.Errorf("failure: %s", f.Message)
+	}
+	for _, v := range verdict.Violations {
+		reasons = append(reasons, v.Message)
+	}
+	return reasons
+}
+
+func load(t *testing.T, c wasm.Config) *wasm.Program {
+	t.Helper()
+	c.Name = "mounts_and_secrets"
+	program, err := wasm.Load(context.Background(), []wasm.Config{c}, wasm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+func cases(t *testing.T) (list []example) {
+	t.Helper()
+	text, err := os.ReadFile("cases.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &list); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// module is the file that holds a validator. Those in Go are built; the go tool
+// remembers them.
+func module(t *testing.T, language string) string {
+	t.Helper()
+	mode := map[string]string{"go": "c-shared", "command": "exe"}[language]
+	if mode == "" {
+		return filepath.Join(language, "mounts_and_secrets.wasm")
+	}
+	file := filepath.Join(t.TempDir(), "mounts_and_secrets.wasm")
+	build := exec.Command("go", "build", "-buildmode="+mode, "-o", file, "./"+language)
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return file
+}
