@@ -79,8 +79,10 @@ func inspection(ctx context.Context, root, file string) doctor.Options {
 		return o
 	}
 	if err == nil {
+		at := c.At
+		c.At = func(key string) string { return insideRoot(below, at(key)) }
 		untrusted := c.move(below, file)
-		o.Guard, err = describeGuard(ctx, c)
+		o.Guard, err = describeGuard(ctx, c, below)
 		if err == nil {
 			o.Guard.File, o.Guard.Untrusted = o.GuardFile, untrusted
 		}
@@ -119,7 +121,7 @@ func insideRoot(root, path string) string {
 
 // describeGuard tells the doctor what the configuration says. The policies are loaded, so that
 // it knows what is in force.
-func describeGuard(ctx context.Context, c *config) (*doctor.Guard, error) {
+func describeGuard(ctx context.Context, c *config, root string) (*doctor.Guard, error) {
 	set, err := policy.Load(ctx, c.Config)
 	if err != nil {
 		return nil, err
@@ -128,7 +130,7 @@ func describeGuard(ctx context.Context, c *config) (*doctor.Guard, error) {
 		At: c.At, Runtime: c.runtimeSocket(),
 		Profile:   cmp.Or(c.Policy.Profile.Enforce, policy.Baseline),
 		AuditPath: c.Audit.Path, BestEffort: c.Audit.BestEffort,
-		Wasm:      len(c.Policy.Wasm) > 0,
+		Wasm: len(c.Policy.Wasm) > 0,
 	}
 	if c.Validator.Enabled {
 		g.Validator = c.Validator.Name
@@ -142,7 +144,7 @@ func describeGuard(ctx context.Context, c *config) (*doctor.Guard, error) {
 	}
 	for _, p := range set.Policies() {
 		g.Policies = append(g.Policies, doctor.Policy{
-			Name: p.Name, Enforcement: p.Enforcement, Library: p.Library, Lowered: c.lowered(p.Name, p.Library, p.File)})
+			Name: p.Name, Enforcement: p.Enforcement, Library: p.Library, Lowered: c.lowered(p.Name, p.Library, insideRoot(root, p.File))})
 	}
 	for _, e := range c.Exemptions {
 		g.Exemptions = append(g.Exemptions, engine.Exemption{Policy: e.Policy, Namespaces: e.Namespaces})

@@ -17,10 +17,13 @@ func checkGuardConfig(n *node) []Finding {
 	case n.Guard == nil:
 		f.Summary = "the guard is not configured"
 		f.Evidence = []string{n.GuardFile + " does not exist"}
-		f.Fix = &Fix{Do: "Configure it", File: n.GuardFile, Paste: n.example()}
+		f.Fix = &Fix{Do: "Configure it", File: n.GuardFile, Paste: example()}
+		if !n.usesNRI() {
+			f.Severity, f.Meaning, f.Fix = Weak, "Nothing needs it now: no runtime of the node uses NRI.", nil
+		}
 	case !n.works():
 		f.Summary = "the guard is neither validator nor proxy"
-		f.Evidence = []string{n.Guard.At("validator.enabled"), n.Guard.At("proxy.enabled")}
+		f.Evidence = []string{n.Guard.File + ": neither validator.enabled nor proxy.enabled is true"}
 		f.Fix = &Fix{Do: "Turn one of them on", File: n.Guard.File, Paste: "validator: {enabled: true}"}
 	default:
 		return nil
@@ -29,7 +32,7 @@ func checkGuardConfig(n *node) []Finding {
 }
 
 // example is the least configuration that guards: the proxy, which holds on every runtime.
-func (n *node) example() string {
+func example() string {
 	return "version: 1\nruntime: {socket: " + privateSocket + "}\nproxy:   {enabled: true, launch: {path: " + nriPluginDir + ", config: " + nriDropInDir + "}}\naudit:   {path: /var/log/nri-guard/decisions.ndjson}"
 }
 
@@ -55,7 +58,7 @@ func checkPolicies(n *node) []Finding {
 		return one(Finding{
 			About: "guard", Severity: FailOpen, Summary: "no policy is enforced",
 			Meaning:  "Everything that plugins ask for is let through, and at most recorded.",
-			Evidence: append([]string{fmt.Sprintf("%s = %s", n.Guard.At("policy.profile.enforce"), n.Guard.Profile)}, lowered...),
+			Evidence: append([]string{n.Guard.At("policy.profile.enforce") + ": the profile is " + n.Guard.Profile}, lowered...),
 			Fix:      &Fix{Do: "Enforce a profile", File: n.Guard.File, Paste: "policy: {profile: {enforce: baseline}}"},
 		})
 	}
@@ -173,7 +176,7 @@ func checkAudit(n *node) []Finding {
 		return one(Finding{
 			About: "guard", Severity: Weak, Summary: "decisions are not recorded",
 			Meaning:  "What was denied, stripped or granted cannot be told afterwards.",
-			Evidence: []string{n.Guard.At("audit.path")},
+			Evidence: []string{n.Guard.File + ": audit.path is not set"},
 			Fix:      &Fix{Do: "Keep a decision log", File: n.Guard.File, Paste: "audit: {path: /var/log/nri-guard/decisions.ndjson}"},
 		})
 	case n.Guard.BestEffort:

@@ -69,11 +69,7 @@ func (n *node) unguarded(r *runtime, at string) Finding {
 		f.Fix = r.set("Turn NRI off, or let it listen where the guard connects", listenAt(r, n.Guard.Runtime)...)
 	default:
 		f.Evidence = append(f.Evidence, n.Guard.At("runtime.socket")+": the guard connects to "+n.Guard.Runtime)
-		f.Fix = &Fix{
-			Do:    fmt.Sprintf("Turn NRI off in %s, or point the guard at it; a guard serves one runtime", r.name),
-			File:  r.dropIn,
-			Paste: r.snippet(assignment{enable, false}),
-		}
+		f.Fix = r.set("Turn NRI off, or point the guard at it; a guard serves one runtime", assignment{enable, false})
 	}
 	return f
 }

@@ -160,6 +160,18 @@ func (n *node) each(look func(*runtime) []Finding) []Finding {
 	return all
 }
 
+// usesNRI says whether any runtime has NRI on and in use, or may have.
+func (n *node) usesNRI() bool {
+	for _, r := range n.runtimes {
+		on, _ := r.on()
+		idle, _ := r.idle()
+		if r.err != nil || on && !idle {
+			return true
+		}
+	}
+	return len(n.runtimes) == 0
+}
+
 // guarded says whether it is this runtime that the guard is configured for.
 func (n *node) guarded(r *runtime) bool {
 	socket, _ := r.socket()

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -24,6 +25,10 @@ func keyOf(parts ...string) string { return strings.Join(parts, "\x1f") }
 func readTOML(file string, data []byte) (settings, error) {
 	var tree map[string]any
 	if err := toml.Unmarshal(data, &tree); err != nil {
+		if where := (*toml.DecodeError)(nil); errors.As(err, &where) {
+			line, _ := where.Position()
+			file = fmt.Sprintf("%s:%d", file, line)
+		}
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	lines := linesOf(data)
