@@ -18,6 +18,7 @@ import (
 	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/nri-guard/nri-guard/engine/audit"
+	"github.com/nri-guard/nri-guard/engine/nri/observer"
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
@@ -88,7 +89,7 @@ func (c *config) checkValidator(f *findings) {
 		f.add("validator.name", "%w", err)
 	case strings.HasPrefix(v.Name, "-"):
 		f.add("validator.name", "invalid plugin name %q: NRI takes a leading - for the mark of a removal", v.Name)
-	case v.Name == observerName:
+	case v.Name == observer.DefaultName:
 		f.add("validator.name", "%q is the name of the guard's other connection to the runtime", v.Name)
 	}
 	if err := api.CheckPluginIndex(v.Index); err != nil {

@@ -3,11 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine/audit"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy"
+	"github.com/nri-guard/nri-guard/engine/nri/validator"
 )
 
 // The sections of the configuration file that only the service looks at. Their
@@ -48,16 +51,13 @@ type adminConfig struct {
 	Public  bool   `yaml:"public" doc:"whether the address may be another than that of the loopback interface"`
 }
 
-// observerName is what the guard calls the connection by which it sees containers.
-const observerName = "nri-guard-observer"
-
 // adminOff is the admin address for none.
 const adminOff = "off"
 
 // newConfig returns the configuration of an empty file.
 func newConfig() *config {
 	return &config{
-		Validator: validatorConfig{Name: "nri-guard", Index: "99"},
+		Validator: validatorConfig{Name: validator.DefaultName, Index: validator.DefaultIndex},
 		Proxy:     proxyConfig{Socket: api.DefaultSocketPath, Mode: 0o600},
 		Admin:     adminConfig{Address: "127.0.0.1:9321"},
 	}
@@ -84,3 +84,15 @@ func (c *config) hostRoot() string { return cmp.Or(c.Runtime.HostRoot, "/") }
 
 // guards says whether the service has something to do.
 func (c *config) guards() bool { return c.Validator.Enabled || c.Proxy.Enabled }
+
+// socket is the proxy's socket as the proxy wants to know it.
+func (c *proxyConfig) socket() proxy.Socket {
+	s := proxy.Socket{Path: c.Socket, Mode: fs.FileMode(c.Mode)}
+	if c.UID != nil {
+		s.UID = int(*c.UID)
+	}
+	if c.GID != nil {
+		s.GID = int(*c.GID)
+	}
+	return s
+}

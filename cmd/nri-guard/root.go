@@ -35,6 +35,7 @@ func (e usageError) Unwrap() error { return e.error }
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 
 	root := newRoot()
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the process' own
@@ -84,7 +85,7 @@ error, failure).`,
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newDemo(), newEval(), newTest(), newCheck(), newBench(), newDoctor(), newSchema(), newVersion(), newDemoPlugin())
+	root.AddCommand(newDemo(), newEval(), newTest(), newCheck(), newBench(), newRun(), newDoctor(), newSchema(), newVersion(), newDemoPlugin())
 	return root
 }
 
