@@ -186,14 +186,14 @@ func (n *node) in(t *testing.T) *node {
 }
 
 // expected is what is to come of an adjustment in the node's mode.
-func (n *node) expected(a *adjustment) outcome {
+func (n *node) expected(guarded outcome) outcome {
 	switch {
 	case n.mode == direct:
 		return accepted
-	case a.want == stripped && !n.mode.relays():
+	case guarded == stripped && !n.mode.relays():
 		return rejected // who may only accept or reject cannot strip
 	}
-	return a.want
+	return guarded
 }
 
 func (n *node) adjust(a *adjustment) {
@@ -203,7 +203,7 @@ func (n *node) adjust(a *adjustment) {
 	}
 	_ = os.Remove(hookFile)
 	pod := n.pod("default", a.annotations)
-	want := n.expected(a)
+	want := n.expected(a.want)
 	c, err := pod.Create(n.ctx, "app")
 	if want == rejected {
 		n.rejected(pod, err, a.reasons)
@@ -234,16 +234,22 @@ func (n *node) rejected(pod *cri.Pod, err error, reasons []string) {
 	if err == nil {
 		n.Fatal("the container was created")
 	}
-	n.Logf("the user is told: %v", err)
-	for _, r := range reasons {
-		if !strings.Contains(err.Error(), r) {
-			n.Errorf("the message says nothing of %q", r)
-		}
-	}
+	n.says(err.Error(), reasons)
 	if there, err := pod.Containers(n.ctx); err != nil || len(there) != 0 {
 		n.Errorf("containers of the pod: %v, %v", there, err)
 	}
 	if _, err := os.Stat(hookFile); err == nil {
 		n.Error("the hook ran")
+	}
+}
+
+// says checks that what the user is told names every reason.
+func (n *node) says(message string, reasons []string) {
+	n.Helper()
+	n.Logf("the user is told: %s", message)
+	for _, r := range reasons {
+		if !strings.Contains(message, r) {
+			n.Errorf("the message says nothing of %q", r)
+		}
 	}
 }

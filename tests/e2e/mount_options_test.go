@@ -38,29 +38,43 @@ var hostileMounts = []struct{ name, mount string }{
 	{"a plain overlay", `"type": "overlay", "source": "overlay", "options": ["ro", "lowerdir=/etc:/srv"]`},
 }
 
+// What the guard lets through does not show the host's files, and the plain spellings
+// would.
+func TestHostileMounts(t *testing.T) {
+	for _, m := range []mode{direct, validator, proxy} {
+		t.Run(string(m), func(t *testing.T) {
+			n := start(t, setup{mode: m})
+			n.obedient("10", "obedient")
+			reached := 0
+			for i, h := range hostileMounts {
+				what := n.hostile(fmt.Sprintf("app%d", i), h.mount)
+				t.Logf("%-35s %s", h.name, what)
+				if what == reaches {
+					reached++
+				}
+			}
+			if guarded := m != direct; guarded == (reached > 0) {
+				t.Errorf("%d of the spellings reach the host's files", reached)
+			}
+		})
+	}
+}
+
+const reaches = "reaches the host's files"
+
 // hostile says what comes of a mount that a plugin asks for.
-func hostile(n *node, index int, mount string) string {
-	name := fmt.Sprintf("app%d", index)
+func (n *node) hostile(name, mount string) string {
+	n.Helper()
 	pod := n.pod("default", orders("obedient", name, `{"adjust": {"mounts": [{"destination": "/mnt", `+mount+`}]}}`))
 	c, err := pod.Create(n.ctx, name)
 	if err != nil {
-		return "rejected: " + err.Error()
+		return "rejected"
 	}
 	if err := c.Start(n.ctx); err != nil {
-		return "not started: " + err.Error()
+		return "does not start"
 	}
 	if strings.Contains(n.exec(c, "ls", "/mnt/"), "debian_version") {
-		return reached
+		return reaches
 	}
 	return "harmless"
-}
-
-const reached = "reaches the host's files"
-
-func TestHostileMounts(t *testing.T) {
-	n := start(t, setup{mode: direct})
-	n.obedient("10", "obedient")
-	for i, m := range hostileMounts {
-		t.Logf("%-35s %s", m.name, hostile(n, i, m.mount))
-	}
 }

@@ -45,6 +45,7 @@ func (c *Client) Ready(ctx context.Context) error {
 // Pod is a pod sandbox that runs.
 type Pod struct {
 	ID     string
+	Name   string
 	client *Client
 	config *runtime.PodSandboxConfig
 }
@@ -65,7 +66,7 @@ func (c *Client) RunPod(ctx context.Context, namespace, name string, annotations
 	if err != nil {
 		return nil, err
 	}
-	return &Pod{ID: r.PodSandboxId, client: c, config: config}, nil
+	return &Pod{ID: r.PodSandboxId, Name: name, client: c, config: config}, nil
 }
 
 // Remove stops the pod and its containers and removes them.
