@@ -67,7 +67,7 @@ type question struct {
 	document []byte // JSON, nil until it is needed
 }
 
-var errNoMessages = errors.New("the review was not made of NRI's messages, without which a policy of NRI's convention cannot be asked; the record of a decision has none")
+var errNoMessages = errors.New("it was not made of NRI's messages, without which a policy of NRI's convention cannot be asked; the record of a decision has none")
 
 // request returns the form that a module is shown.
 func (q *question) request(m *module) (request []byte, err error) {
