@@ -170,7 +170,7 @@ func (c *config) lowered(name string, library bool, file string) string {
 
 // errorsOf takes errors that were joined apart.
 func errorsOf(err error) []error {
-	if all, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a joined error is not wrapped in another
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
 		return all.Unwrap()
 	}
 	if err != nil {

@@ -23,7 +23,7 @@ func checkRuntimeSocket(n *node) []Finding {
 		f := Finding{
 			Severity: FailOpen, Evidence: []string{at},
 			Meaning: "Who reaches the runtime's socket is a plugin that nobody judges.",
-			Fix: r.set("Have it listen in a directory of its own, and tell the guard (runtime.socket)", assignment{socketPath, privateSocket}),
+			Fix:     r.set("Have it listen in a directory of its own, and tell the guard (runtime.socket)", assignment{socketPath, privateSocket}),
 		}
 		for _, dir := range []string{path.Dir(wellKnownSocket), path.Dir(n.Guard.Proxy.Socket)} {
 			if n.host.within(socket, dir) {

@@ -121,7 +121,7 @@ func loadDocker(h host, file string, args []string) (*configuration, error) {
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, "=")
-		at := setting{value: value, at: "--nri-opts on the command line"}
+		at := setting{value: value, at: "--nri-opts" + onCommandLine}
 		if name == "enable" {
 			at.value = value == "" || isTrue(value)
 		}
@@ -170,7 +170,7 @@ func overlay(d *dialect, c *configuration, args []string) {
 			continue
 		}
 		key, _, _ := d.key(o)
-		s := setting{value: value, at: "--" + name + " on the command line"}
+		s := setting{value: value, at: "--" + name + onCommandLine}
 		if o == enable || o == noConnection {
 			s.value = value == "" || isTrue(value)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 )
 
 // runtime is a container runtime of the node.
@@ -173,26 +172,4 @@ func (r *runtime) socket() (value, at string) {
 		return "", at
 	}
 	return r.path(socketPath)
-}
-
-// set is the fix that gives options values.
-func (r *runtime) set(do string, assignments ...assignment) *Fix {
-	return &Fix{Do: do + "; then restart " + r.name, File: r.place(assignments...), Paste: r.snippet(assignments...)}
-}
-
-// place is the file that a snippet belongs into: the one that has a say on it now, so that
-// no other one says otherwise later.
-func (r *runtime) place(assignments ...assignment) string {
-	for _, a := range assignments {
-		key, _, _ := r.key(a.option)
-		for _, file := range r.files {
-			if strings.HasPrefix(r.settings[key].at, file+":") {
-				return file
-			}
-		}
-	}
-	if r.dropIn == r.config && len(r.files) > 0 {
-		return r.files[0] // where the command line puts it
-	}
-	return r.dropIn
 }
