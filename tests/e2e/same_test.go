@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,7 +14,7 @@ import (
 // What two plugins ask for, the second of them changing what the first did.
 var (
 	firstAsks = `{"adjust": {
-		"annotations": {"first.e2e/note": "a", "first.e2e/other": "b"},
+		"annotations": {"first.e2e/note": "a"},
 		"env": [{"key": "A", "value": "first"}, {"key": "B", "value": "first"}, {"key": "FROM_IMAGE", "value": "changed"}],
 		"mounts": [
 			{"destination": "/run/one", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "size=1m"]},
@@ -23,7 +24,7 @@ var (
 			"resources": {"cpu": {"shares": {"value": "512"}}, "memory": {"limit": {"value": "134217728"}}, "pids": {"limit": "100"}},
 			"oomScoreAdj": {"value": "500"}}}}`
 	secondAsks = `{"adjust": {
-		"annotations": {"-first.e2e/other": "", "second.e2e/note": "c"},
+		"annotations": {"second.e2e/note": "c"},
 		"env": [{"key": "-B", "value": ""}, {"key": "C", "value": "second"}],
 		"mounts": [{"destination": "-/run/one"}, {"destination": "/run/two", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]}]}}`
 	// Both set one variable, which NRI refuses.
@@ -64,6 +65,9 @@ func asks(first, second string) map[string]string {
 	return map[string]string{"first.e2e/app": first, "second.e2e/app": second}
 }
 
+// process is the pod's first one, by which containers join its namespaces.
+var process = regexp.MustCompile(`/proc/[0-9]+/`)
+
 // comparable are the lines of a container.s specification without what is its own: ids, names,
 // directories.
 func (n *node) comparable(pod *cri.Pod, c *cri.Container) []string {
@@ -71,5 +75,5 @@ func (n *node) comparable(pod *cri.Pod, c *cri.Container) []string {
 	data, err := json.MarshalIndent(n.spec(c), "", "  ")
 	must(n.T, err)
 	text := strings.NewReplacer(c.ID, "CONTAINER", pod.ID, "POD", pod.Name, "NAME", n.dir, "DIR").Replace(string(data))
-	return strings.Split(text, "\n")
+	return strings.Split(process.ReplaceAllString(text, "/proc/POD/"), "\n")
 }
