@@ -22,16 +22,8 @@ type stat struct {
 }
 
 func fstat(f *os.File) (stat, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return stat{}, err
-	}
 	var st unix.Stat_t
-	var statErr error
-	err = raw.Control(func(fd uintptr) {
-		statErr = ignoringEINTR(func() error { return unix.Fstat(int(fd), &st) })
-	})
-	if err := errors.Join(err, statErr); err != nil {
+	if err := control(f, func(fd int) error { return unix.Fstat(fd, &st) }); err != nil {
 		return stat{}, &os.PathError{Op: "fstat", Path: f.Name(), Err: err}
 	}
 	return stat{dev: st.Dev, ino: st.Ino, size: st.Size, mtime: st.Mtim, ctime: st.Ctim}, nil

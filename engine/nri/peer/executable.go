@@ -3,7 +3,9 @@ package peer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -50,13 +52,27 @@ func (i *Inspector) look(ctx context.Context, dir *procDir) (executable, error) 
 	if !i.onHost(path, st) {
 		exe.path = Unreachable + path
 	}
-	limit := cmp.Or(i.MaxExecutable, DefaultMaxExecutable)
-	if st.size > limit {
+	if err := i.worthReading(f, st); err != nil {
 		_ = f.Close()
-		return exe, fmt.Errorf("%s has %d bytes, and no more than %d are read", path, st.size, limit)
+		return exe, fmt.Errorf("%s: %w", path, err)
 	}
 	exe.sha256, err = i.digests.of(ctx, f, st)
 	return exe, err
+}
+
+// worthReading returns an error where a digest would cost too much, or says
+// nothing: the program behind a FUSE mount may show the kernel one thing and the
+// guard another.
+func (i *Inspector) worthReading(f *os.File, st stat) error {
+	if limit := cmp.Or(i.MaxExecutable, DefaultMaxExecutable); st.size > limit {
+		return fmt.Errorf("it has %d bytes, and no more than %d are read", st.size, limit)
+	}
+	var fs unix.Statfs_t
+	err := control(f, func(fd int) error { return unix.Fstatfs(fd, &fs) })
+	if err == nil && fs.Type == unix.FUSE_SUPER_MAGIC {
+		err = errors.New("it is on a FUSE file system, where a digest proves nothing")
+	}
+	return err
 }
 
 // onHost says whether the path leads to that very file on the host. That of a

@@ -55,7 +55,7 @@ func (p *Peer) Verify() error {
 		return nil // there is nothing to compare with, and nothing was claimed
 	}
 	now, err := p.inspector.executable(p.dir)
-	if err != nil {
+	if err != nil && (p.exe.sha256 != "" || now.unknown()) {
 		if gone := p.alive(); gone != nil {
 			return gone
 		}
@@ -86,26 +86,30 @@ func (p *Peer) alive() error {
 
 // readable says whether a descriptor can be read from, which a pidfd can when its
 // process has exited.
-func readable(f *os.File) (bool, error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return false, err
-	}
-	var is bool
-	var pollErr error
-	err = raw.Control(func(fd uintptr) {
+func readable(f *os.File) (is bool, err error) {
+	err = control(f, func(fd int) error {
 		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		pollErr = ignoringEINTR(func() error { _, err := unix.Poll(fds, 0); return err })
+		_, err := unix.Poll(fds, 0)
 		is = fds[0].Revents != 0
+		return err
 	})
-	return is, errors.Join(err, pollErr)
+	return is, err
 }
 
-// ignoringEINTR repeats a system call that a signal interrupted.
-func ignoringEINTR(call func() error) error {
-	for {
-		if err := call(); !errors.Is(err, unix.EINTR) {
-			return err
-		}
+// control calls a function with a file's descriptor, which stays open so long, and
+// again when a signal interrupted it.
+func control(f *os.File, call func(fd int) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
 	}
+	var callErr error
+	err = raw.Control(func(fd uintptr) {
+		for {
+			if callErr = call(int(fd)); !errors.Is(callErr, unix.EINTR) {
+				return
+			}
+		}
+	})
+	return errors.Join(err, callErr)
 }

@@ -260,7 +260,7 @@ func TestBounds(t *testing.T) {
 		inspector *Inspector
 		exe, gap  string
 	}{
-		"size": {&Inspector{MaxExecutable: 1000}, self(t), "executable: " + self(t) + " has "},
+		"size": {&Inspector{MaxExecutable: 1000}, self(t), "executable: " + self(t) + ": it has "},
 		"time": {&Inspector{Timeout: time.Nanosecond}, "", "executable: it could not be read in 1ns"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -271,6 +271,9 @@ func TestBounds(t *testing.T) {
 			}
 			if !slices.ContainsFunc(p.Gaps(), func(g string) bool { return strings.HasPrefix(g, c.gap) }) {
 				t.Errorf("the gaps are %q", p.Gaps())
+			}
+			if err := p.Verify(); err != nil {
+				t.Errorf("what is not known has changed: %v", err)
 			}
 			demand := &engine.IdentityMatch{SHA256: digestOf(t, self(t))}
 			if demand.Matches(&id) {

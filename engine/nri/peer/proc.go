@@ -34,20 +34,12 @@ func (d *procDir) close() error {
 	return d.file.Close()
 }
 
-// at calls a function with the directory's descriptor, which stays open so long.
-func (d *procDir) at(op, name string, call func(fd int) error) error {
-	raw, err := d.file.SyscallConn()
-	if err != nil {
-		return err
+// at calls a function with the directory's descriptor.
+func (d *procDir) at(op, name string, call func(dir int) error) error {
+	if err := control(d.file, call); err != nil {
+		return &os.PathError{Op: op, Path: d.file.Name() + "/" + name, Err: err}
 	}
-	var callErr error
-	err = raw.Control(func(fd uintptr) {
-		callErr = ignoringEINTR(func() error { return call(int(fd)) })
-	})
-	if callErr != nil {
-		return &os.PathError{Op: op, Path: d.file.Name() + "/" + name, Err: callErr}
-	}
-	return err
+	return nil
 }
 
 func (d *procDir) open(name string) (*os.File, error) {
