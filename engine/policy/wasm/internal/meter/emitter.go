@@ -45,6 +45,7 @@ func (e *emitter) function(fn function) error {
 	var in instruction
 	for c.next(&in) {
 		e.instruction(&c, &in)
+		e.weight += merge(&c, &in)
 	}
 	return c.err
 }
@@ -86,6 +87,17 @@ func (e *emitter) instruction(c *code, in *instruction) {
 	case opCall, opCallIndirect:
 		e.block = e.load(e.block)
 	}
+}
+
+// merge is the weight of arriving behind an instruction from more than one place.
+func merge(c *code, in *instruction) uint64 {
+	switch {
+	case in.op == opLoop:
+		return mergeWeight(c.fn, c.labels[len(c.labels)-1].params)
+	case in.op == opEnd && c.closed.op != opLoop:
+		return mergeWeight(c.fn, c.closed.results)
+	}
+	return 0
 }
 
 // finish writes the block with its charge before it.

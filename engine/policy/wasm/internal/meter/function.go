@@ -75,6 +75,8 @@ func (m *Module) measure(fn *function) error {
 			blocks++
 		case opCall, opCallIndirect:
 			fn.calls = true
+		case opLocalSet, opLocalTee:
+			fn.sets++
 		case opBrTable:
 			targets += uint64(len(in.targets)) + 1
 		}

@@ -106,6 +106,7 @@ type function struct {
 	locals int    // parameters included
 	frame  uint32 // estimated bytes of machine stack
 	calls  bool
+	sets   int // instructions that set a local
 }
 
 var preamble = []byte{0, 'a', 's', 'm'}

@@ -7,6 +7,7 @@ type opcode uint16
 
 const (
 	opUnreachable  opcode = 0x00
+	opNop          opcode = 0x01
 	opBlock        opcode = 0x02
 	opLoop         opcode = 0x03
 	opIf           opcode = 0x04
@@ -23,6 +24,12 @@ const (
 	opLocalTee     opcode = 0x22
 	opGlobalGet    opcode = 0x23
 	opGlobalSet    opcode = 0x24
+	opTableGet     opcode = 0x25
+	opTableSet     opcode = 0x26
+	opFirstLoad    opcode = 0x28
+	opLastLoad     opcode = 0x35
+	opFirstStore   opcode = 0x36
+	opLastStore    opcode = 0x3e
 	opMemoryGrow   opcode = 0x40
 	opI32Const     opcode = 0x41
 	opI64Const     opcode = 0x42
@@ -96,11 +103,11 @@ func immediateOf(op opcode) immediate {
 		return simdImmediate(op)
 	}
 	switch {
-	case op <= 0x01, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b:
+	case op <= opNop, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b:
 		return immNone
 	case op >= 0x45 && op <= 0xc4, op == 0xd1:
 		return immNone
-	case op >= 0x28 && op <= 0x3e:
+	case op >= opFirstLoad && op <= opLastStore:
 		return immAccess
 	case op == opBlock, op == opLoop, op == opIf:
 		return immBlockType
@@ -125,7 +132,7 @@ func plainImmediate(op opcode) immediate {
 		return immLocal
 	case opGlobalGet, opGlobalSet:
 		return immGlobal
-	case 0x25, 0x26:
+	case opTableGet, opTableSet:
 		return immTable
 	case 0x3f, opMemoryGrow:
 		return immMemory
