@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
 	"github.com/sirupsen/logrus"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -21,6 +23,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if name := os.Getenv(processVar); name != "" {
+		if err := processes[name](); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if name := os.Getenv(api.PluginNameEnvVar); name != "" {
+		if err := runLaunched(name); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	if !testing.Verbose() {
 		log.L.Logger.SetOutput(io.Discard)

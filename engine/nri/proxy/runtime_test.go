@@ -33,6 +33,8 @@ type testRuntime struct {
 	synced []*api.ContainerUpdate
 	// asked are the updates that plugins asked for by themselves.
 	asked []*api.ContainerUpdate
+	// held is locked while the runtime does not get round to them.
+	held sync.Mutex
 	// refuse is what the runtime answers those with.
 	refuse error
 }
@@ -82,6 +84,8 @@ func (r *testRuntime) sync(ctx context.Context, tell adaptation.SyncCB) error {
 }
 
 func (r *testRuntime) update(_ context.Context, updates []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) {
+	r.held.Lock()
+	defer r.held.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.refuse != nil {
@@ -95,6 +99,19 @@ func (r *testRuntime) update(_ context.Context, updates []*api.ContainerUpdate) 
 		}
 	}
 	return failed, nil
+}
+
+// hold keeps the runtime from carrying out what plugins ask for by themselves.
+func (r *testRuntime) hold() (release func()) {
+	r.held.Lock()
+	return r.held.Unlock
+}
+
+// askedFor returns the updates that plugins asked for by themselves.
+func (r *testRuntime) askedFor() []*api.ContainerUpdate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.asked)
 }
 
 func (r *testRuntime) find(id string) (*api.PodSandbox, *api.Container) {
