@@ -65,8 +65,8 @@ func asks(first, second string) map[string]string {
 	return map[string]string{"first.e2e/app": first, "second.e2e/app": second}
 }
 
-// process is the pod's first one, by which containers join its namespaces.
-var process = regexp.MustCompile(`/proc/[0-9]+/`)
+// podProcess is the pod's first one, by which containers join its namespaces.
+var podProcess = regexp.MustCompile(`/proc/[0-9]+/`)
 
 // comparable are the lines of a container.s specification without what is its own: ids, names,
 // directories.
@@ -75,5 +75,5 @@ func (n *node) comparable(pod *cri.Pod, c *cri.Container) []string {
 	data, err := json.MarshalIndent(n.spec(c), "", "  ")
 	must(n.T, err)
 	text := strings.NewReplacer(c.ID, "CONTAINER", pod.ID, "POD", pod.Name, "NAME", n.dir, "DIR").Replace(string(data))
-	return strings.Split(process.ReplaceAllString(text, "/proc/POD/"), "\n")
+	return strings.Split(podProcess.ReplaceAllString(text, "/proc/POD/"), "\n")
 }
