@@ -14,12 +14,16 @@
 //   - A socket can be passed on: to a child, through exec or over another socket.
 //     The kernel names who connected, not who talks. [Peer.Verify] notices when
 //     that process has exited or runs something else.
+//   - Before Linux 6.5 the socket gives a number only. If that process has exited
+//     and its number has been used again before the peer is looked at, it is the
+//     wrong one that is seen; from then on the number is not relied on.
 //   - The executable of a script is its interpreter, that of a program run by
 //     the dynamic loader's name is the loader; see [Interpreter]. Demand neither.
 //   - Who may run a trusted executable may have it load other code (LD_PRELOAD, a
 //     debugger, a container that brings the libraries), and a process with a user
 //     namespace of its own can have the kernel name another executable
-//     (prctl(2), PR_SET_MM_MAP). So an identity is worth as much as the
+//     (prctl(2), PR_SET_MM_MAP). What a network's file system says of a file is up
+//     to its server. So an identity is worth as much as the
 //     permissions of the socket, which say who may connect at all, and should
 //     name the user too.
 //   - A path is as the process itself sees it. Where it does not lead to the same

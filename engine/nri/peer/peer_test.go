@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -311,4 +312,53 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestReusedNumber gives the number of a process that has gone to another one.
+func TestReusedNumber(t *testing.T) {
+	for name, i := range inspectors() {
+		t.Run(name, func(t *testing.T) {
+			child := start(t, self(t))
+			p := observe(t, i, child.conn)
+			child.kill()
+			reuse(t, child.cmd.Process.Pid)
+			if err := p.Verify(); !errors.Is(err, ErrExited) {
+				t.Errorf("the process with the same number passes: %v", err)
+			}
+			other, err := i.Of(child.conn)
+			if i.old { // there is no telling, see the package's comment
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close() //nolint:errcheck // nothing was written
+				if other.Identity().SHA256 == p.Identity().SHA256 {
+					t.Errorf("it is %+v", other.Identity())
+				}
+			} else if !errors.Is(err, ErrExited) {
+				t.Errorf("who connected is %+v, %v", other, err)
+			}
+		})
+	}
+}
+
+// reuse starts a process with the number.
+func reuse(t *testing.T, pid int) {
+	t.Helper()
+	for range 200 {
+		if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(strconv.Itoa(pid-1)), 0); err != nil {
+			t.Skipf("a process's number cannot be chosen here: %v", err)
+		}
+		cmd := exec.Command("sleep", "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		if cmd.Process.Pid == pid {
+			return
+		}
+	}
+	t.Skip("another process has always been faster to get the number")
 }
