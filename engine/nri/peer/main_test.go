@@ -73,8 +73,12 @@ type process struct {
 // connection.
 func start(t *testing.T, exe string) *process {
 	t.Helper()
+	return startWith(t, exec.Command(exe))
+}
+
+func startWith(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	l := listen(t)
-	cmd := exec.Command(exe)
 	cmd.Env = append(os.Environ(), dialVar+"="+l.Addr().String())
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()

@@ -200,6 +200,26 @@ func TestElsewhere(t *testing.T) {
 	}
 }
 
+// TestOtherMounts: a process that sees its own executable at a trusted path, as in
+// a container, does not pass for the program that the host has there.
+func TestOtherMounts(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can mount")
+	}
+	evil, trusted := duplicate(t), filepath.Join(t.TempDir(), "trusted")
+	if err := os.WriteFile(trusted, []byte("trusted"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	child := startWith(t, &exec.Cmd{
+		Path:        "/bin/sh",
+		Args:        []string{"sh", "-c", `mount --bind "$0" "$1" && exec "$1"`, evil, trusted},
+		SysProcAttr: &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS},
+	})
+	if got := observe(t, &Inspector{}, child.conn).Identity(); got.Exe != Unreachable+trusted || got.SHA256 != digestOf(t, evil) {
+		t.Errorf("it is %+v", got)
+	}
+}
+
 // TestUser: who connected stays who connected.
 func TestUser(t *testing.T) {
 	if os.Getuid() != 0 {
