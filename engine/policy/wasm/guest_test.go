@@ -141,7 +141,7 @@ func (g *guest) answer(b []byte) *guest {
 }
 
 // packed gives the instruction of a pointer and a length as NRI packs them.
-func packed(ptr, size int) []byte { return wasmtest.I64Const(int64(uint64(ptr)<<32 | uint64(size))) }
+func packed(ptr, size int) []byte { return constant(uint64(ptr)<<32 | uint64(size)) }
 
 // command is a WASI command in the making: start is the code of _start, calls are
 // the indices of what it imports.
@@ -233,3 +233,6 @@ func failure(p *wasm.Program, r *engine.Review) string {
 func middling() *engine.Review {
 	return reviewOf(&api.ValidateContainerAdjustmentRequest{Container: &api.Container{Id: strings.Repeat("c", 100)}})
 }
+
+// constant gives the instruction of any i64.
+func constant(v uint64) []byte { return wasmtest.I64Const(int64(v)) }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
-	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/wasmtest"
 )
 
 // While a module burns all its fuel the garbage collector waits for it, and with it
@@ -75,14 +74,4 @@ func longest(before, after *metrics.Float64Histogram) time.Duration {
 		}
 	}
 	return 0
-}
-
-// A module that burns a lot in one go, for benchmarks.
-func busy(iterations int) []byte {
-	g := newGuest()
-	g.locals = []byte{wasmtest.I32}
-	g.validate = wasmtest.Cat(opLoop, void,
-		opLocalGet, 2, wasmtest.I32Const(1), opI32Add, 0x22, 2, wasmtest.I32Const(int32(iterations)), opI32LtU, opBranchIf, 0, opEnd,
-		wasmtest.I64Const(0))
-	return g.module()
 }

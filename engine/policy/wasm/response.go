@@ -10,7 +10,7 @@ import (
 // The fields of a ValidateContainerAdjustmentResponse, as protobuf writes number and
 // type.
 const (
-	fieldReject = 1<<3 | 0
+	fieldReject = 1 << 3
 	fieldReason = 2<<3 | 2
 )
 

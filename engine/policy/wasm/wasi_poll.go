@@ -35,10 +35,11 @@ func (in *instance) poll(a args) errno {
 		return errnoFault
 	}
 	subscriptions = append([]byte(nil), subscriptions...) // they may overlap
+	now := in.clock
 	in.wait(subscriptions)
 	n := uint32(0)
 	for s := subscriptions; len(s) > 0; s = s[subscriptionSize:] {
-		if due, e := in.ready(s); due {
+		if due, e := in.ready(s, now); due {
 			event := events[n*eventSize:][:eventSize]
 			clear(event)
 			copy(event, s[:8]) // what the subscriber calls it
@@ -60,16 +61,17 @@ func (in *instance) wait(subscriptions []byte) {
 		if s[8] != pollClock {
 			return
 		}
-		first = min(first, in.deadline(s))
+		first = min(first, deadline(s, in.clock))
 	}
 	in.clock = max(in.clock, first)
 }
 
-// ready says whether there is something to say of a subscription, and what.
-func (in *instance) ready(s []byte) (bool, errno) {
+// ready says whether there is something to say of a subscription that was made at a
+// time, and what.
+func (in *instance) ready(s []byte, then uint64) (bool, errno) {
 	switch s[8] {
 	case pollClock:
-		return in.deadline(s) <= in.clock, errnoSuccess
+		return deadline(s, then) <= in.clock, errnoSuccess
 	case pollRead, pollWrite:
 		if binary.LittleEndian.Uint32(s[16:]) >= files {
 			return true, errnoBadFile
@@ -81,11 +83,11 @@ func (in *instance) ready(s []byte) (bool, errno) {
 
 // deadline is when the clock of a subscription is up. It is as long before the end
 // of time as the clock needs to go on.
-func (in *instance) deadline(s []byte) uint64 {
+func deadline(s []byte, now uint64) uint64 {
 	const end = math.MaxInt64 / 2
 	timeout := binary.LittleEndian.Uint64(s[24:])
 	if binary.LittleEndian.Uint16(s[40:])&pollAbsolute == 0 {
-		return min(in.clock+min(timeout, end), end)
+		return min(now+min(timeout, end), end)
 	}
 	if binary.LittleEndian.Uint32(s[16:]) == 0 { // the time of day
 		timeout -= min(timeout, clockStart)
