@@ -4,9 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
+	"github.com/containerd/log"
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -24,7 +27,27 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
-	os.Exit(m.Run())
+	// The machine may be busy; what is tested is not how fast plugins are.
+	adaptation.SetPluginRequestTimeout(patience)
+	adaptation.SetPluginRegistrationTimeout(patience)
+	log.L.Logger.SetOutput(io.Discard) // NRI's own, which tells every step
+	os.Exit(run(m))
+}
+
+// programs is the directory of the programs that tests build.
+const programs = "NRI_GUARD_TEST_PROGRAMS"
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "nri-guard")
+	if err == nil {
+		err = os.Setenv(programs, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // it is a temporary directory
+	return m.Run()
 }
 
 // plugin answers every creation with the same adjustment.

@@ -93,35 +93,48 @@ const (
 // follow logs and tells the service manager when the guard becomes ready or ceases to
 // be, until ctx ends.
 func (s *service) follow(ctx context.Context) {
-	start := time.Now()
-	var was string
-	var asked time.Time
-	ready := false // has been, once
+	f := follower{start: time.Now()}
 	for ctx.Err() == nil {
-		st := s.state()
-		is := summary(&st)
-		switch {
-		case is == was:
-		case len(st.Problems) > 0 && !ready && time.Since(start) < quietly:
-			is = was
-		case len(st.Problems) > 0:
-			log.G(ctx).Warn("Not ready: " + strings.Join(st.Problems, "; "))
-			systemd.Status(ctx, is)
-		case !ready:
-			log.G(ctx).Infof("Ready after %s", time.Since(start).Round(time.Millisecond))
-			systemd.Ready(ctx, is)
-			ready = true
-		default:
-			log.G(ctx).Info("Ready")
-			systemd.Status(ctx, is)
-		}
-		if !ready && time.Since(asked) > longer/3 {
-			systemd.Waiting(ctx, summary(&st), longer)
-			asked = time.Now()
-		}
-		was = is
-		pause(ctx, ready || time.Since(start) > hurry)
+		f.look(ctx, s.state())
+		pause(ctx, f.ready || time.Since(f.start) > hurry)
 	}
+}
+
+// follower remembers what has been told.
+type follower struct {
+	start time.Time
+	// ready is set once the guard has been.
+	ready bool
+	// problems and status were told last: one in the log, one to the service manager.
+	problems, status string
+	// asked is when the service manager was asked for patience.
+	asked time.Time
+}
+
+func (f *follower) look(ctx context.Context, st admin.State) {
+	problems, status := strings.Join(st.Problems, "; "), summary(&st)
+	took := time.Since(f.start)
+	switch {
+	case problems != "" && !f.ready && took < quietly:
+		return
+	case problems != f.problems && problems != "":
+		log.G(ctx).Warn("Not ready: " + problems)
+	case problems != f.problems && f.ready:
+		log.G(ctx).Info("Ready again")
+	case problems == "" && !f.ready:
+		log.G(ctx).Infof("Ready after %s", took.Round(time.Millisecond))
+	}
+	switch {
+	case problems == "" && !f.ready:
+		systemd.Ready(ctx, status)
+		f.ready = true
+	case !f.ready && time.Since(f.asked) > longer/3:
+		systemd.Waiting(ctx, status, longer)
+		f.asked = time.Now()
+	case status != f.status:
+		systemd.Status(ctx, status)
+	}
+	f.problems, f.status = problems, status
 }
 
 func pause(ctx context.Context, patiently bool) {
@@ -146,7 +159,7 @@ type teller struct{ next engine.Recorder }
 // Record implements [engine.Recorder].
 func (t *teller) Record(ctx context.Context, r *engine.Review, d *engine.Decision) error {
 	err := t.next.Record(ctx, r, d)
-	entry := log.G(ctx).WithFields(log.Fields{"operation": r.Operation, "decision": d.ID})
+	entry := log.L.WithFields(log.Fields{"operation": r.Operation, "decision": d.ID})
 	for key, value := range map[string]string{
 		"plugin": r.Plugin.String(), "namespace": r.Pod.GetNamespace(), "pod": r.Pod.GetName(), "container": r.Container.GetName(),
 	} {
