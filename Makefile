@@ -1,8 +1,12 @@
 # Short names for the steps of .ci/run.
-.PHONY: ci test race lint fuzz rego demo e2e
+.PHONY: ci wasm test race lint fuzz rego demo e2e
 
 ci:
 	.ci/run
 
 test race lint fuzz rego demo e2e:
 	.ci/run $@
+
+# Builds the example validators beside their sources; ".ci/run wasm" compares.
+wasm:
+	wasm-examples/build.sh

@@ -2,27 +2,29 @@
 # Builds the example validators with Debian's toolchains and npm's, installing what is
 # missing, which takes root.
 #
-#   wasm-examples/build.sh            beside their sources
-#   wasm-examples/build.sh DIRECTORY  as DIRECTORY/LANGUAGE/NAME.wasm
+#   wasm-examples/build.sh            each beside its source
+#   wasm-examples/build.sh DIRECTORY  as DIRECTORY/LANGUAGE/mounts_and_secrets.wasm
 #
-# The same sources give the same bytes on every machine: compilers are pinned (Debian 12's,
-# and package-lock.json), and no module holds names or paths.
+# The same sources give the same bytes on every machine: compilers are those of Debian 12
+# and of package-lock.json, and no module holds names or paths of the machine.
 set -euo pipefail
-out=$(realpath -m "${1:-$(dirname "$0")}")
 cd "$(dirname "$0")"
+name=mounts_and_secrets.wasm
+out=$(realpath -m "${1:-.}")
 
-# The script says rustc by its path: another one may come first in PATH.
+# Another rustc may come first in PATH.
 rustc=/usr/bin/rustc
 rust_target=wasm32-unknown-unknown
 
 main() {
   install_packages
   mkdir -p "$out"/{c,rust,assemblyscript,go,command}
-  build_c
-  build_rust
-  build_assemblyscript
-  build_go go
-  build_go command
+  (cd c && build_c)
+  (cd rust && build_rust)
+  (cd assemblyscript && build_assemblyscript)
+  (cd go && build_go c-shared "$out/go/$name")
+  (cd command && build_go exe "$out/command/$name")
+  chmod 644 "$out"/*/"$name" # compilers differ in what they take for executable
 }
 
 install_packages() {
@@ -37,39 +39,37 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
 }
 
-# A stack below everything else ends with a trap where it would otherwise run into data.
+# A stack that lies below everything else ends in a trap, not in the data.
 build_c() {
+  clang --version | head -n 1
   clang --target=wasm32 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -mbulk-memory \
     -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=8192 \
-    -o "$out/c/mounts_and_secrets.wasm" c/mounts_and_secrets.c
+    -o "$out/c/$name" mounts_and_secrets.c
 }
 
 build_rust() {
+  $rustc --version
   $rustc --edition 2021 --target $rust_target --crate-type cdylib -D warnings \
-    -C opt-level=s -C lto -C codegen-units=1 -C panic=abort -C strip=symbols \
-    -C link-arg=-zstack-size=65536 --remap-path-prefix="$PWD"=. \
-    -o "$out/rust/mounts_and_secrets.wasm" rust/mounts_and_secrets.rs
+    -C opt-level=s -C lto -C codegen-units=1 -C panic=abort -C strip=symbols -C link-arg=-zstack-size=65536 \
+    -o "$out/rust/$name" mounts_and_secrets.rs
 }
 
 # The compiler is kept, by the digest of what pins it.
 build_assemblyscript() {
-  local pins dir
-  pins=$(cat assemblyscript/package.json assemblyscript/package-lock.json | sha256sum | cut -c 1-16)
-  dir=${XDG_CACHE_HOME:-$HOME/.cache}/nri-guard/assemblyscript-$pins
-  if ! [ -x "$dir/node_modules/.bin/asc" ]; then
-    mkdir -p "$dir"
-    cp assemblyscript/package.json assemblyscript/package-lock.json "$dir"
-    npm ci --prefix "$dir" --ignore-scripts --no-audit --no-fund
+  local pins compiler
+  pins=$(cat package.json package-lock.json | sha256sum | cut -c 1-16)
+  compiler=${XDG_CACHE_HOME:-$HOME/.cache}/nri-guard/assemblyscript-$pins
+  if ! [ -x "$compiler/node_modules/.bin/asc" ]; then
+    mkdir -p "$compiler"
+    cp package.json package-lock.json "$compiler"
+    npm ci --prefix "$compiler" --ignore-scripts --no-audit --no-fund
   fi
-  "$dir/node_modules/.bin/asc" assemblyscript/mounts_and_secrets.ts -O --runtime stub --use abort= \
-    -o "$out/assemblyscript/mounts_and_secrets.wasm"
+  echo "asc $("$compiler/node_modules/.bin/asc" --version)"
+  "$compiler/node_modules/.bin/asc" mounts_and_secrets.ts -O --runtime stub --use abort= -o "$out/assemblyscript/$name"
 }
 
 build_go() {
-  GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w' "${go_mode[$1]}" \
-    -o "$out/$1/mounts_and_secrets.wasm" "./$1"
+  GOOS=wasip1 GOARCH=wasm go build -trimpath -buildvcs=false -ldflags='-s -w' -buildmode="$1" -o "$2" .
 }
-
-declare -A go_mode=([go]=-buildmode=c-shared [command]=-buildmode=exe)
 
 main
