@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 )
@@ -75,6 +77,33 @@ func TestCommand(t *testing.T) {
 		if diff := gocmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.Name, diff)
 		}
+	}
+}
+
+// TestReadOnlyIsTheGuards compares what the validators and the guard's own policies
+// take for read-only, for options in all orders and spellings.
+func TestReadOnlyIsTheGuards(t *testing.T) {
+	words := []string{"ro", "rw", "rro", "rrw", "bind", "rbind", "ro,rw", "rw,ro", "rro,rrw", "rrw,rro", "bind,ro", "ro,", ",rw", "rrw,",
+		"", "RO", " ro", "ro=recursive", "rrro", "r", "nosuid,nodev"}
+	for _, language := range []string{"c", "rust", "assemblyscript", "go"} {
+		t.Run(language, func(t *testing.T) {
+			t.Parallel()
+			program := load(t, wasm.Config{Path: module(t, language)})
+			border := &nri.Border{HostRoot: t.TempDir()}
+			dice := rand.New(rand.NewPCG(1, 2))
+			for range 1500 {
+				options := make([]string, dice.IntN(5))
+				for i := range options {
+					options[i] = words[dice.IntN(len(words))]
+				}
+				review := border.Adjustment(&api.ValidateContainerAdjustmentRequest{Adjust: &api.ContainerAdjustment{
+					Mounts: []*api.Mount{{Destination: "/data", Type: "tmpfs", Source: "tmpfs", Options: options}}}})
+				writable := len(program.Judge(context.Background(), review).Violations) == 1
+				if mount := review.Change("mount:/data").Value.(*engine.Mount); mount.ReadOnly == writable {
+					t.Errorf("options %q: read-only for the guard: %v, for the validator: %v", options, mount.ReadOnly, !writable)
+				}
+			}
+		})
 	}
 }
 
