@@ -88,7 +88,7 @@ func TestNamesNobodyMayHave(t *testing.T) {
 		if got := p.ask("RegisterPlugin", &api.RegisterPluginRequest{PluginName: tt.name, PluginIdx: tt.index}); !strings.Contains(got, tt.want) {
 			t.Errorf("%s-%s: answer %q does not say %q", tt.index, tt.name, got, tt.want)
 		}
-		p.closed()
+		_ = p.conn.Close()
 	}
 	if got := r.proxy.Status().Plugins; len(got) != 0 {
 		t.Errorf("registered: %v", got)
@@ -196,11 +196,8 @@ func TestRegistrationWaitsForTheObserver(t *testing.T) {
 func TestRuntimeAway(t *testing.T) {
 	r := newRig(t, nil)
 	p := connect(t, r.socket, "10", "plugin", setting("GOOD", "1"))
-	r.runtime.nri.Stop()
-	// A runtime that ends takes its connections along; in a test they have to be cut.
-	r.stop()
+	r.runtime.crash()
 	p.gone(t)
-	r.run(t)
 	_, err := tryConnect(t, r.socket, "10", "plugin", setting("GOOD", "1"))
 	if want := "the runtime does not answer on " + r.runtime.socket; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v does not say %q", err, want)

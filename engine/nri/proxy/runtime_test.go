@@ -13,7 +13,7 @@ import (
 
 	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
-	"google.golang.org/protobuf/proto"
+	"github.com/containerd/ttrpc"
 )
 
 // patience is how long a test waits for what must happen, and NRI for its plugins:
@@ -23,8 +23,9 @@ const patience = 20 * time.Second
 // testRuntime is a container runtime as it comes: NRI's own adaptation, which
 // knows nothing of a guard.
 type testRuntime struct {
-	nri    *adaptation.Adaptation
-	socket string
+	nri     *adaptation.Adaptation
+	clients []*ttrpc.Client
+	socket  string
 
 	mu         sync.Mutex
 	pods       []*api.PodSandbox
@@ -35,6 +36,8 @@ type testRuntime struct {
 	asked []*api.ContainerUpdate
 	// held is locked while the runtime does not get round to them.
 	held sync.Mutex
+	// look is shown the context that they come with.
+	look func(context.Context)
 	// refuse is what the runtime answers those with.
 	refuse error
 }
@@ -60,8 +63,14 @@ func newTestRuntime(t testing.TB) *testRuntime {
 // start starts NRI, on the same socket each time.
 func (r *testRuntime) start(t testing.TB) {
 	t.Helper()
+	note := func(c *ttrpc.Client) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.clients = append(r.clients, c)
+	}
 	n, err := adaptation.New("testd", "1.2.3", r.sync, r.update,
-		adaptation.WithSocketPath(r.socket), adaptation.WithPluginPath("/nonexistent"))
+		adaptation.WithSocketPath(r.socket), adaptation.WithPluginPath("/nonexistent"),
+		adaptation.WithTTRPCOptions([]ttrpc.ClientOpts{note}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +79,25 @@ func (r *testRuntime) start(t testing.TB) {
 	}
 	r.nri = n
 	t.Cleanup(n.Stop)
+}
+
+// crash ends NRI as the end of the runtime's process would: with its connections,
+// which NRI leaves open when it stops.
+func (r *testRuntime) crash() {
+	r.nri.Stop()
+	r.mu.Lock()
+	clients := r.clients
+	r.clients = nil
+	r.mu.Unlock()
+	for _, c := range clients {
+		_ = c.Close()
+	}
+}
+
+func (r *testRuntime) restart(t testing.TB) {
+	t.Helper()
+	r.crash()
+	r.start(t)
 }
 
 func (r *testRuntime) sync(ctx context.Context, tell adaptation.SyncCB) error {
@@ -83,11 +111,32 @@ func (r *testRuntime) sync(ctx context.Context, tell adaptation.SyncCB) error {
 	return err
 }
 
-func (r *testRuntime) update(_ context.Context, updates []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) {
+// metadata returns what the next unsolicited update came with.
+func (r *testRuntime) metadata(key string) (seen func() string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var text string
+	r.look = func(ctx context.Context) {
+		text, _ = ttrpc.GetMetadataValue(ctx, key)
+		if _, ok := ctx.Deadline(); ok {
+			text += " in time"
+		}
+	}
+	return func() string {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return text
+	}
+}
+
+func (r *testRuntime) update(ctx context.Context, updates []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) {
 	r.held.Lock()
 	defer r.held.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.look != nil {
+		r.look(ctx)
+	}
 	if r.refuse != nil {
 		return nil, r.refuse
 	}
@@ -201,14 +250,6 @@ func eventually(t testing.TB, what string, is func() bool) {
 		}
 	}
 	t.Fatalf("it never came to pass that %s", what)
-}
-
-// same demands that two messages are equal.
-func same(t testing.TB, what string, got, want proto.Message) {
-	t.Helper()
-	if !proto.Equal(got, want) {
-		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
-	}
 }
 
 var errRefused = errors.New("the runtime has other plans")

@@ -1,0 +1,160 @@
+package proxy_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/nri-guard/nri-guard/engine/nri/proxy"
+)
+
+// launching is a proxy that starts plugins; prepare fills the directories.
+func launching(t *testing.T, prepare func(plugins, configs string)) *rig {
+	t.Helper()
+	dir := shortDir(t)
+	plugins, configs := filepath.Join(dir, "plugins"), filepath.Join(dir, "conf.d")
+	for _, d := range []string{plugins, configs} {
+		if err := os.Mkdir(d, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prepare(plugins, configs)
+	return newRig(t, nil, func(c *proxy.Config) { c.Launch = proxy.Launch{Path: plugins, Config: configs} })
+}
+
+// started waits for plugins, by INDEX-NAME.
+func (r *rig) started(t testing.TB, want ...string) {
+	t.Helper()
+	eventually(t, strings.Join(want, ", ")+" are consulted", func() bool {
+		var got []string
+		for _, p := range r.proxy.Status().Plugins {
+			got = append(got, p.String())
+		}
+		rpl, err := r.runtime.create("probe")
+		return slices.Equal(got, want) && err == nil && len(rpl.GetAdjust().GetAnnotations()) == 3*len(want)
+	})
+}
+
+func write(t testing.TB, path, text string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLaunch(t *testing.T) {
+	r := launching(t, func(plugins, configs string) {
+		install(t, plugins, "10-own", "20-shared", "30-bare")
+		write(t, filepath.Join(plugins, "README"), "not a program", 0o644)
+		write(t, filepath.Join(configs, "10-own.conf"), "of 10-own", 0o600)
+		write(t, filepath.Join(configs, "own.conf"), "of own", 0o600)
+		write(t, filepath.Join(configs, "shared.conf"), "of shared", 0o600)
+	})
+	r.started(t, "10-own", "20-shared", "30-bare")
+	rpl, err := r.runtime.create("c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"config.own": "of 10-own", "config.shared": "of shared", "config.bare": "",
+		"environment.own": api.PluginNameEnvVar + "=own " + api.PluginIdxEnvVar + "=10 " + api.PluginSocketEnvVar + "=3",
+	} {
+		if got := rpl.GetAdjust().GetAnnotations()[name]; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for _, p := range r.proxy.Status().Plugins {
+		if p.Identity == nil || p.Identity.Exe != self(t) || p.Identity.PID == int64(os.Getpid()) {
+			t.Errorf("%s is %+v", p, p.Identity)
+		}
+	}
+	if problem := r.proxy.Status().Problem; problem != "" {
+		t.Errorf("problem: %s", problem)
+	}
+}
+
+func TestWhatIsNotLaunched(t *testing.T) {
+	r := launching(t, func(plugins, _ string) {
+		install(t, plugins, "10-good", "nonsense", "1-short")
+		write(t, filepath.Join(plugins, "20-wasm"), "\x00asm\x01\x00\x00\x00", 0o700)
+		write(t, filepath.Join(plugins, "30-open"), "#!/bin/sh\n", 0o777)
+		write(t, filepath.Join(plugins, "40-broken"), "no format that there is", 0o700)
+	})
+	r.started(t, "10-good")
+	eventually(t, "what is wrong is told", func() bool {
+		problem := r.proxy.Status().Problem
+		for _, want := range []string{
+			`nonsense is not started: invalid plugin name "nonsense"`,
+			`1-short is not started: invalid plugin index "1"`,
+			"20-wasm is not started: it is a WebAssembly plugin, which the runtime runs inside of itself",
+			"30-open is not started: others may write to",
+			"40-broken could not be started",
+		} {
+			if !strings.Contains(problem, want) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+func TestLaunchDirectoryThatOthersMayWrite(t *testing.T) {
+	r := launching(t, func(plugins, _ string) {
+		install(t, plugins, "10-plugin")
+		if err := os.Chmod(plugins, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	})
+	eventually(t, "it is told", func() bool {
+		return strings.Contains(r.proxy.Status().Problem, "directory of NRI plugins: others may write to")
+	})
+	if got := r.proxy.Status().Plugins; len(got) != 0 {
+		t.Errorf("started: %v", got)
+	}
+}
+
+// A plugin that the proxy starts is called what its file is called.
+func TestLaunchedPluginThatLies(t *testing.T) {
+	r := launching(t, func(plugins, _ string) { install(t, plugins, "10-liar") })
+	r.started(t, "10-liar")
+}
+
+// Like NRI, the proxy does not start a plugin again that ends by itself, but does
+// for the next run of the runtime.
+func TestLaunchedAgain(t *testing.T) {
+	r := launching(t, func(plugins, _ string) { install(t, plugins, "10-mortal", "20-lasting") })
+	r.started(t, "10-mortal", "20-lasting")
+	if _, err := r.runtime.create("kill-mortal"); err != nil {
+		t.Error(err)
+	}
+	r.started(t, "20-lasting")
+	time.Sleep(3 * launchPoll)
+	r.started(t, "20-lasting")
+	// A runtime that ends takes its connections along.
+	r.runtime.restart(t)
+	r.started(t, "10-mortal", "20-lasting")
+}
+
+const launchPoll = 200 * time.Millisecond
+
+func TestLaunchedPluginsEndWithTheProxy(t *testing.T) {
+	r := launching(t, func(plugins, _ string) { install(t, plugins, "10-plugin") })
+	r.started(t, "10-plugin")
+	pid := r.proxy.Status().Plugins[0].Identity.PID
+	r.stop()
+	if syscall.Kill(int(pid), 0) == nil {
+		t.Errorf("process %d is still there", pid)
+	}
+	if got := r.proxy.Status().Plugins; len(got) != 0 {
+		t.Errorf("connected: %v", got)
+	}
+}
