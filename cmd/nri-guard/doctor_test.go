@@ -298,3 +298,54 @@ func TestDoctorConfig(t *testing.T) {
 		t.Errorf("got:\n%s", got)
 	}
 }
+
+// TestDoctorSamples puts the sample configurations of deploy onto nodes: what they are
+// for has to be closed.
+func TestDoctorSamples(t *testing.T) {
+	const deploy = "../../deploy/"
+	runtimes := []struct{ sample, place string }{
+		{"containerd/MODE.toml", "etc/containerd/config.toml"},
+		{"crio/MODE.conf", "etc/crio/crio.conf.d/10-nri-guard.conf"},
+		{"docker/MODE.json", "etc/docker/daemon.json"},
+	}
+	for _, mode := range []string{"validator", "proxy", "both"} {
+		for _, r := range runtimes {
+			sample := strings.Replace(r.sample, "MODE", mode, 1)
+			if mode == "both" && strings.HasPrefix(sample, "docker") {
+				sample = "docker/proxy.json" // there is no validator to require
+			}
+			t.Run(mode+"/"+filepath.Dir(sample), func(t *testing.T) {
+				n := &fakeNode{T: t, root: filepath.Join(t.TempDir(), "n")}
+				n.copy(deploy+sample, r.place)
+				n.copy(deploy+"nri-guard/"+mode+".yaml", "etc/nri-guard/config.yaml")
+				n.copy(deploy+"systemd/nri-guard.service", "usr/lib/systemd/system/nri-guard.service")
+				n.prepare("link ../usr/lib/systemd/system/nri-guard.service etc/systemd/system/multi-user.target.wants/nri-guard.service\n" +
+					"link ../run var/run\nmkdir run/nri\nmkdir run/nri-runtime\nchmod 0700 run/nri-runtime\n" +
+					"self usr/bin/containerd\nself usr/bin/crio\nself usr/bin/dockerd\n")
+				for _, other := range []string{"containerd", "crio", "dockerd"} {
+					if !strings.HasPrefix(other, filepath.Dir(sample)) {
+						n.must(os.Remove(n.on("usr/bin/" + other)))
+					}
+				}
+				got := n.doctor()
+				open := "0 fail open, 0 weak, 1 unknown" // what runs cannot be looked at
+				switch {
+				case mode == "validator" && strings.HasPrefix(sample, "docker"):
+					open = "1 fail open, 0 weak, 1 unknown"
+				case mode == "both" && strings.HasPrefix(sample, "docker"):
+					open = "0 fail open, 1 weak, 1 unknown"
+				}
+				if !strings.Contains(got, open) {
+					t.Errorf("not %s:\n%s", open, got)
+				}
+			})
+		}
+	}
+}
+
+func (n *fakeNode) copy(from, to string) {
+	n.Helper()
+	data, err := os.ReadFile(from)
+	n.must(err)
+	n.write(to, string(data))
+}
