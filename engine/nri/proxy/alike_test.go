@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/containerd/nri/pkg/adaptation"
@@ -253,11 +254,10 @@ var impatientScenarios = map[string]func(testing.TB, *stage){
 	"a plugin hangs that is to be kept": func(t testing.TB, s *stage) {
 		block := make(chan struct{})
 		t.Cleanup(sync.OnceFunc(func() { close(block) }))
-		first := true
+		var calls atomic.Int32
 		_, err := tryConnect(t, s.plugins, "10", "hanging", &testPlugin{
 			create: func(*api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-				if first {
-					first = false
+				if calls.Add(1) == 1 {
 					<-block
 				}
 				return annotation("by", "hanging"), nil, nil

@@ -158,3 +158,13 @@ func install(t testing.TB, dir string, names ...string) {
 		}
 	}
 }
+
+func ownerOf(t testing.TB, path string) (uid, gid uint32) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys := info.Sys().(*syscall.Stat_t)
+	return sys.Uid, sys.Gid
+}

@@ -69,13 +69,13 @@ func New(cfg Config) (*Proxy, error) {
 // bounded time and disconnects everybody. An error says why it could not listen. A
 // proxy is run once.
 func (p *Proxy) Run(ctx context.Context) error {
-	listener, err := p.listen(ctx)
-	if err != nil {
-		return err
-	}
 	// What is under way when ctx ends is still to be finished.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	listener, err := p.listen(work)
+	if err != nil {
+		return err
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { p.accept(work, listener, &wg) })
 	wg.Go(func() { p.watch(ctx, listener) })

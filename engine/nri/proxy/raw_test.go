@@ -28,6 +28,9 @@ type rawPlugin struct {
 	r    *wire.Reader
 	w    *wire.Writer
 	last uint32
+	// early are messages that came before others that were waited for: NRI may
+	// configure a plugin before it answers the registration.
+	early []wire.Message
 }
 
 func dialRaw(t testing.TB, socket string) *rawPlugin {
@@ -83,11 +86,25 @@ func (p *rawPlugin) ask(method string, req proto.Message) string {
 	p.t.Helper()
 	m := p.request(method, req)
 	p.send(m)
-	got := p.receive()
-	if got.Conn != m.Conn || got.Stream != m.Stream || got.Type != wire.Response {
-		p.t.Fatalf("%s is answered with %+v", method, got)
+	return errorOf(p.t, p.answered(m))
+}
+
+// answered waits for the answer to a request.
+func (p *rawPlugin) answered(m wire.Message) wire.Message {
+	p.t.Helper()
+	for {
+		got, err := p.r.Read()
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if got.Conn == m.Conn {
+			if got.Stream != m.Stream || got.Type != wire.Response {
+				p.t.Fatalf("request %d is answered with %+v", m.Stream, got)
+			}
+			return got
+		}
+		p.early = append(p.early, got)
 	}
-	return errorOf(p.t, got)
 }
 
 func errorOf(t testing.TB, m wire.Message) string {
@@ -101,6 +118,11 @@ func errorOf(t testing.TB, m wire.Message) string {
 
 func (p *rawPlugin) receive() wire.Message {
 	p.t.Helper()
+	if len(p.early) > 0 {
+		m := p.early[0]
+		p.early = p.early[1:]
+		return m
+	}
 	m, err := p.r.Read()
 	if err != nil {
 		p.t.Fatal(err)

@@ -188,7 +188,7 @@ func TestRegistrationWaitsForTheObserver(t *testing.T) {
 	m := p.request("RegisterPlugin", &api.RegisterPluginRequest{PluginName: "waiting", PluginIdx: "10"})
 	p.send(m)
 	ready.Store(true)
-	if got := errorOf(t, p.receive()); got != "" {
+	if got := errorOf(t, p.answered(m)); got != "" {
 		t.Errorf("refused: %s", got)
 	}
 }
