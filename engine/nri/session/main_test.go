@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"io"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -17,7 +18,20 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri/internal/nritest"
 )
 
+// listenVar makes the test binary a process that listens on a socket and accepts
+// what comes, until its standard input ends.
+const listenVar = "NRI_GUARD_TEST_LISTEN"
+
 func TestMain(m *testing.M) {
+	if socket := os.Getenv(listenVar); socket != "" {
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = l.Close()
+		return
+	}
 	log.L.Logger.SetOutput(io.Discard) // NRI's own, which has no context
 	adaptation.SetPluginRequestTimeout(nritest.Patience)
 	os.Exit(m.Run())

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -116,7 +115,7 @@ func (s *Session) Run(ctx context.Context) error {
 
 // once connects and returns why that came to an end.
 func (s *Session) once(ctx context.Context, said *reminder) *ending {
-	raw, file, err := dial(ctx, s.cfg.Socket)
+	raw, file, listener, err := dial(ctx, s.cfg.Socket)
 	if err != nil {
 		return &ending{err: err, absent: true}
 	}
@@ -127,7 +126,7 @@ func (s *Session) once(ctx context.Context, said *reminder) *ending {
 		return &ending{err: err}
 	}
 	s.begin(c)
-	replaced := c.watch(s.cfg.Socket, file)
+	replaced := c.watch(ctx, file, listener)
 	err = c.start(ctx, plugin)
 	if err == nil {
 		err = c.serve(ctx, said)
@@ -187,17 +186,4 @@ func (s *Session) lost(problem string) {
 	if s.status.Connected {
 		s.status.Connected, s.status.Since = false, time.Now()
 	}
-}
-
-// dial connects to a socket and tells which file that was.
-func dial(ctx context.Context, path string) (net.Conn, socketFile, error) {
-	file, err := statSocket(path)
-	if err != nil {
-		return nil, socketFile{}, fmt.Errorf("waiting for the runtime: %w", err)
-	}
-	c, err := new(net.Dialer).DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil, socketFile{}, fmt.Errorf("waiting for the runtime: %w", err)
-	}
-	return c, file, nil
 }

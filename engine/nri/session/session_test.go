@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,6 +117,38 @@ func TestLeftOpen(t *testing.T) {
 	if len(s.log.with("level=warning", errReplaced.Error())) != 1 {
 		t.Error("it does not say why")
 	}
+}
+
+// TestTaken: another process takes the path. The runtime that is connected must
+// not be left for it.
+func TestTaken(t *testing.T) {
+	nritest.NoLeaks(t)
+	runtime := nritest.Start(t, nritest.Socket(t))
+	s := run(t, Config{Socket: runtime.Socket, Plugin: validating{func(context.Context) error { return errors.New("judged") }}})
+	s.connected()
+	runtime.Plugins(t, 1)
+	if err := os.Remove(runtime.Socket); err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := exec.Command(exe)
+	other.Env = append(os.Environ(), listenVar+"="+runtime.Socket)
+	if _, err := other.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = other.Process.Kill()
+		_ = other.Wait()
+	})
+	nritest.Eventually(t, "it is noticed", func() bool { return len(s.log.with("level=warning", "has taken the socket")) == 1 })
+	_, err = runtime.Create(t, "c")
+	nritest.MustSay(t, err, "judged")
 }
 
 // TestDropped: the connection is lost and nothing else.

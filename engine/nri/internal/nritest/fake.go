@@ -52,8 +52,8 @@ type Fake struct {
 // Answer speaks the runtime's part of NRI's protocol on a connection until then
 // returns, and answers the registration with an error or nil.
 func Answer(c net.Conn, registration error, then func(*Fake)) {
-	m := multiplex.Multiplex(c)
-	defer m.Close() //nolint:errcheck // always nil
+	m := multiplex.Multiplex(c, multiplex.WithBlockedRead()) // until somebody reads what comes
+	defer m.Close()                                          //nolint:errcheck // always nil
 	f := &Fake{Registered: make(chan struct{}), Closed: make(chan struct{}), answer: registration}
 	server, err := ttrpc.NewServer()
 	if err != nil {
@@ -77,6 +77,7 @@ func Answer(c net.Conn, registration error, then func(*Fake)) {
 		defer close(served)
 		_ = server.Serve(context.Background(), l)
 	}()
+	m.Unblock()
 	then(f)
 	_ = server.Close()
 	<-served
