@@ -187,6 +187,30 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// TestDropped: the connection is lost while a container is judged. What becomes of
+// it is up to NRI; the next is judged again.
+func TestDropped(t *testing.T) {
+	asked, answer := make(chan struct{}, 1), make(chan struct{})
+	e := engine.New(rules(func(context.Context, *engine.Review) engine.Verdict {
+		asked <- struct{}{}
+		<-answer
+		return engine.Verdict{}
+	}))
+	runtime, v := guarded(t, validator.Config{Engine: e})
+	created := make(chan struct{})
+	go func() { _, _ = runtime.Create(t, "c"); close(created) }()
+	<-asked
+	since := v.Status().Since
+	runtime.Drop()
+	<-created
+	close(answer)
+	nritest.Eventually(t, "it is connected again", func() bool { st := v.Status(); return st.Connected && st.Since.After(since) })
+	e.Swap(rules(object(engine.Env, engine.Deny)))
+	connect(t, runtime, 2, "10", "asker", env("X"))
+	_, err := runtime.Create(t, "d")
+	nritest.MustSay(t, err, "no_env")
+}
+
 // TestMany: creations at the same time are all judged.
 func TestMany(t *testing.T) {
 	records := &count{}
