@@ -39,18 +39,20 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
 }
 
-# A stack that lies below everything else ends in a trap, not in the data.
+# A stack that lies below everything else ends in a trap, not in the data. Memory has a
+# maximum, of 8 MiB in all languages.
 build_c() {
   clang --version | head -n 1
   clang --target=wasm32 -Os -Wall -Wextra -Werror -ffreestanding -nostdlib -mbulk-memory \
-    -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=8192 \
+    -Wl,--no-entry,--strip-all,--stack-first,-z,stack-size=8192,--max-memory=8388608 \
     -o "$out/c/$name" mounts_and_secrets.c
 }
 
 build_rust() {
   $rustc --version
   $rustc --edition 2021 --target $rust_target --crate-type cdylib -D warnings \
-    -C opt-level=s -C lto -C codegen-units=1 -C panic=abort -C strip=symbols -C link-arg=-zstack-size=65536 \
+    -C opt-level=s -C lto -C codegen-units=1 -C panic=abort -C strip=symbols \
+    -C link-arg=-zstack-size=65536 -C link-arg=--max-memory=8388608 \
     -o "$out/rust/$name" mounts_and_secrets.rs
 }
 
@@ -65,7 +67,8 @@ build_assemblyscript() {
     npm ci --prefix "$compiler" --ignore-scripts --no-audit --no-fund
   fi
   echo "asc $("$compiler/node_modules/.bin/asc" --version)"
-  "$compiler/node_modules/.bin/asc" mounts_and_secrets.ts -O --runtime stub --use abort= -o "$out/assemblyscript/$name"
+  "$compiler/node_modules/.bin/asc" mounts_and_secrets.ts -O --runtime stub --use abort= --maximumMemory 128 \
+    -o "$out/assemblyscript/$name"
 }
 
 build_go() {
