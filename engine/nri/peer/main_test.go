@@ -18,7 +18,14 @@ import (
 // then does what it reads from its standard input, a line a command.
 const dialVar = "NRI_GUARD_TEST_DIAL"
 
+// acceptVar makes it one that listens, and says who connects.
+const acceptVar = "NRI_GUARD_TEST_ACCEPT"
+
 func TestMain(m *testing.M) {
+	if socket := os.Getenv(acceptVar); socket != "" {
+		fmt.Println(accept(socket))
+		return
+	}
 	if socket := os.Getenv(dialVar); socket != "" {
 		if err := runPeer(socket); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -27,6 +34,19 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(m.Run())
+}
+
+func accept(socket string) error {
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		return err
+	}
+	c, err := l.AcceptUnix()
+	if err != nil {
+		return err
+	}
+	_, err = Of(c)
+	return err
 }
 
 func runPeer(socket string) error {

@@ -220,6 +220,34 @@ func TestOtherMounts(t *testing.T) {
 	}
 }
 
+// TestOtherPIDNamespace: who has no number that the guard could see is nobody.
+func TestOtherPIDNamespace(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can make a pid namespace")
+	}
+	socket := filepath.Join(filepath.Dir(listen(t).Addr().String()), "other")
+	guard := exec.Command(self(t))
+	guard.Env = append(os.Environ(), acceptVar+"="+socket)
+	guard.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
+	var says strings.Builder
+	guard.Stdout = &says
+	if err := guard.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = guard.Process.Kill() })
+	eventually(t, "somebody listens", func() bool {
+		c, err := net.Dial("unix", socket)
+		if err == nil {
+			t.Cleanup(func() { _ = c.Close() })
+		}
+		return err == nil
+	})
+	if err := guard.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, errors.New(says.String()), ErrUnknown.Error(), "it is in another pid namespace; run the guard in the host's")
+}
+
 // TestUser: who connected stays who connected.
 func TestUser(t *testing.T) {
 	if os.Getuid() != 0 {
