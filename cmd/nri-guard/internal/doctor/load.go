@@ -26,8 +26,8 @@ type configuration struct {
 const maxImports = 200
 
 // loadContainerd reads a configuration file and its imports as containerd does:
-// breadth first, each file once, the later over the earlier, table by table. An empty list
-// takes nothing away, and disabled_plugins add up.
+// breadth first, each file once, the later over the earlier, key by key, lists as a whole.
+// Only disabled_plugins add up.
 func loadContainerd(h host, file string, _ []string) (*configuration, error) {
 	c := &configuration{settings: settings{}}
 	if !h.exists(file) {
@@ -44,12 +44,7 @@ func loadContainerd(h host, file string, _ []string) (*configuration, error) {
 			return c, err
 		}
 		c.files = append(c.files, name)
-		for key, v := range s {
-			if list, ok := v.value.([]any); ok && len(list) == 0 {
-				continue
-			}
-			c.settings[key] = v
-		}
+		maps.Copy(c.settings, s)
 		c.disabled = append(c.disabled, stringsOf(s["disabled_plugins"].value)...)
 		for _, i := range stringsOf(s["imports"].value) {
 			if i = path.Clean(i); !path.IsAbs(i) {
