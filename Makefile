@@ -1,10 +1,10 @@
 # Short names for the steps of .ci/run.
-.PHONY: ci wasm test race lint fuzz rego demo e2e
+.PHONY: ci wasm test race lint fuzz rego deploy demo e2e
 
 ci:
 	.ci/run
 
-test race lint fuzz rego demo e2e:
+test race lint fuzz rego deploy demo e2e:
 	.ci/run $@
 
 # Builds the example validators beside their sources; ".ci/run wasm" compares.
