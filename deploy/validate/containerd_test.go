@@ -64,6 +64,9 @@ func TestContainerdImports(t *testing.T) {
 		"an empty one too": {
 			inner + "enable = true\nrequired_plugins = ['a']", inner + "required_plugins = []", "",
 			"socket /var/run/nri/nri.sock, plugins in /opt/nri/plugins, validator true, required [], tolerated by "},
+		"names in any case": {
+			section + "Socket_Path = '/main'", inner + "ENABLE = true\nRequired_Plugins = ['a']", "",
+			"socket /main, plugins in /opt/nri/plugins, validator true, required [a], tolerated by "},
 		"an empty path is said": {
 			section + "plugin_path = '/main'", section + "plugin_path = ''", "",
 			"socket /var/run/nri/nri.sock, plugins in , validator false, required [], tolerated by "},

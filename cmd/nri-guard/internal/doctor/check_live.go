@@ -83,7 +83,7 @@ func checkReady(n *node) []Finding {
 		return one(Finding{About: "guard", Severity: OK, Summary: "the guard is ready", Evidence: []string{n.ready.said}})
 	case n.guardian == nil:
 		f.Summary = "the guard is not running"
-		f.Evidence = []string{"no process of nri-guard"}
+		f.Evidence = []string{"no process of nri-guard run"}
 		f.Fix = &Fix{Do: "Start it", Paste: "systemctl enable --now nri-guard"}
 	case !n.ready.asked:
 		return one(Finding{

@@ -85,7 +85,7 @@ func (n *node) listenerOf(socket string) Finding {
 	var others []string
 	for _, p := range found {
 		f.Evidence = append(f.Evidence, p.String()+" listens at "+socket)
-		if path.Base(p.exe) != "nri-guard" {
+		if !p.guards() {
 			others = append(others, p.String())
 		}
 	}

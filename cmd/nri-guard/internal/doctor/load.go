@@ -141,7 +141,7 @@ func (s settings) addJSON(file string, data []byte) error {
 	}
 	s.flatten("", tree, func(key string) string {
 		name := key[strings.LastIndex(key, "\x1f")+1:]
-		if i := bytes.Index(data, []byte(`"`+name+`"`)); i >= 0 {
+		if i := bytes.Index(bytes.ToLower(data), []byte(`"`+name+`"`)); i >= 0 {
 			return fmt.Sprintf("%s:%d", file, 1+bytes.Count(data[:i], []byte("\n")))
 		}
 		return file

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"io/fs"
+	"slices"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
 	"github.com/nri-guard/nri-guard/engine"
@@ -131,7 +132,9 @@ func Inspect(ctx context.Context, o Options) *Report {
 	if len(n.runtimes) == 0 {
 		n.report.problem("below %s there is no container runtime: no process, executable or configuration of containerd, CRI-O or dockerd", o.Root)
 	}
-	n.guardian = n.running([]string{"nri-guard"})
+	if i := slices.IndexFunc(n.processes, (*process).guards); i >= 0 {
+		n.guardian = n.processes[i]
+	}
 	n.ready = n.askReadiness(ctx)
 	for _, c := range checks() {
 		n.report.add(c.name, c.run(n))

@@ -23,6 +23,12 @@ type process struct {
 // String names the process.
 func (p *process) String() string { return fmt.Sprintf("process %d (%s)", p.pid, p.exe) }
 
+// guards says whether it is the guard's service. Other commands of the same program, such
+// as this one, are not.
+func (p *process) guards() bool {
+	return path.Base(p.exe) == "nri-guard" && slices.Contains(p.args, "run")
+}
+
 // inPod says whether the process is in a container of Kubernetes.
 func (p *process) inPod() bool { return strings.Contains(p.cgroup, "kubepods") }
 

@@ -21,8 +21,8 @@ type runtime struct {
 // command line.
 type loader func(h host, file string, args []string) (*configuration, error)
 
-// runtimes finds the runtimes of the node: by a process, an executable, or a
-// configuration.
+// findRuntimes finds the runtimes of the node: by their processes, or by an executable or
+// a configuration.
 func (n *node) findRuntimes() {
 	for _, k := range []struct {
 		dialect *dialect
@@ -30,35 +30,57 @@ func (n *node) findRuntimes() {
 	}{
 		{containerd(), loadContainerd}, {crio(), loadCRIO}, {docker(), loadDocker},
 	} {
-		r := &runtime{dialect: k.dialect, process: n.running(k.dialect.programs)}
-		r.program = n.executable(r)
-		var args []string
-		file := r.dialect.config
-		if r.process != nil {
-			args = r.process.args
-			file = cmp.Or(flag(args, "config", "c", "config-file"), file)
+		running := n.running(k.dialect.programs)
+		if len(running) == 0 {
+			running = []*process{nil}
 		}
-		r.configuration, r.err = k.load(n.host, file, args)
-		if r.err == nil && r.process == nil && r.program == "" && len(r.files) == 0 {
-			continue
+		seen := map[string]bool{}
+		for _, p := range running {
+			if file := k.dialect.fileOf(p); !seen[file] {
+				seen[file] = true
+				n.addRuntime(k.dialect, k.load, p, file)
+			}
 		}
-		if r.err != nil {
-			n.report.problem("%s: its configuration cannot be read: %v", r.name, r.err)
-		}
-		r.build = readBuild(n.host, r)
-		r.takeDefaults()
-		n.runtimes = append(n.runtimes, r)
 	}
 }
 
-// running finds the process of a program.
-func (n *node) running(programs []string) *process {
+// fileOf is the configuration file of a runtime that runs as p, or of one that does not run.
+func (d *dialect) fileOf(p *process) string {
+	if p == nil {
+		return d.config
+	}
+	return cmp.Or(flag(p.args, "config", "c", "config-file"), d.config)
+}
+
+func (n *node) addRuntime(d *dialect, load loader, p *process, file string) {
+	own := *d // what depends on the version is this one's
+	r := &runtime{dialect: &own, process: p}
+	r.program = n.executable(r)
+	var args []string
+	if p != nil {
+		args = p.args
+	}
+	r.configuration, r.err = load(n.host, file, args)
+	if r.err == nil && p == nil && r.program == "" && len(r.files) == 0 {
+		return
+	}
+	if r.err != nil {
+		n.report.problem("%s: its configuration cannot be read: %v", r.name, r.err)
+	}
+	r.build = readBuild(n.host, r)
+	r.takeDefaults()
+	n.runtimes = append(n.runtimes, r)
+}
+
+// running finds the processes of a program.
+func (n *node) running(programs []string) []*process {
+	var found []*process
 	for _, p := range n.processes {
 		if slices.Contains(programs, path.Base(p.exe)) {
-			return p
+			found = append(found, p)
 		}
 	}
-	return nil
+	return found
 }
 
 // programDirs are where executables of runtimes are installed.

@@ -15,7 +15,8 @@ type setting struct {
 	at    string // such as /etc/containerd/config.toml:12
 }
 
-// settings are the leaves of a configuration by their path.
+// settings are the leaves of a configuration by their path, in lower case: all three
+// runtimes read their own names in any case.
 type settings map[string]setting
 
 // keyOf joins the parts of a key, which may have dots in them.
@@ -45,9 +46,9 @@ func readTOML(file string, data []byte) (settings, error) {
 // flatten takes up the leaves below a key.
 func (s settings) flatten(prefix string, tree map[string]any, at func(key string) string) {
 	for name, value := range tree {
-		key := name
+		key := strings.ToLower(name)
 		if prefix != "" {
-			key = keyOf(prefix, name)
+			key = keyOf(prefix, key)
 		}
 		if sub, ok := value.(map[string]any); ok {
 			s.flatten(key, sub, at)
@@ -89,7 +90,7 @@ func addLines(parser *unstable.Parser, e *unstable.Node, table []string, lines m
 // keyParts takes a dotted key apart.
 func keyParts(parser *unstable.Parser, e *unstable.Node) (parts []string, line int) {
 	for it := e.Key(); it.Next(); {
-		parts = append(parts, string(it.Node().Data))
+		parts = append(parts, strings.ToLower(string(it.Node().Data)))
 		if line == 0 {
 			line = parser.Shape(it.Node().Raw).Start.Line
 		}
