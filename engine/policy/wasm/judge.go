@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/containerd/nri/pkg/api"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/document"
@@ -23,7 +22,7 @@ type Requester interface {
 // Judge asks every policy, one after the other. A policy whose turn does not come
 // before ctx ends is a failure.
 func (p *Program) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
-	q := &question{review: r}
+	q := &question{review: r, layout: p.layout}
 	var v engine.Verdict
 	if len(p.asked) > 0 {
 		v.Costs = make([]engine.Cost, 0, len(p.asked))
@@ -63,6 +62,7 @@ func (a asked) judge(ctx context.Context, q *question, v *engine.Verdict) (fuel 
 // question is a review in the forms in which policies are shown it, made once.
 type question struct {
 	review   *engine.Review
+	layout   *layout
 	message  []byte // protobuf, nil until it is needed
 	document []byte // JSON, nil until it is needed
 }
@@ -96,8 +96,7 @@ func (q *question) makeMessage() ([]byte, error) {
 	if !ok {
 		return nil, errNoMessages
 	}
-	// Not in the order of Go's maps: what a policy burns depends on it.
-	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(make([]byte, 0, 4096), requester.ValidateRequest())
+	return (&wire{request: q.layout}).marshal(requester.ValidateRequest())
 }
 
 func (q *question) makeDocument() ([]byte, error) {

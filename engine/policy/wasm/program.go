@@ -17,6 +17,7 @@ import (
 type Program struct {
 	asked  []asked // by name
 	digest [sha256.Size]byte
+	layout *layout // of requests
 }
 
 type asked struct {
@@ -35,7 +36,7 @@ type Policy struct {
 // The error joins a [*ConfigError] for each thing that is wrong. All policies are
 // enforced as [engine.Deny]; see [Program.Enforced].
 func Load(ctx context.Context, configs []Config, o Options) (*Program, error) {
-	p := &Program{}
+	p := &Program{layout: requestLayout()}
 	if len(configs) == 0 {
 		return p, nil
 	}
@@ -108,7 +109,7 @@ func (p *Program) Digest() [sha256.Size]byte { return p.digest }
 // as given, by name; a policy that is not named is denied by, and one that is
 // [engine.Off] is not asked.
 func (p *Program) Enforced(enforcement map[string]engine.Enforcement) *Program {
-	other := &Program{digest: p.digest}
+	other := &Program{digest: p.digest, layout: p.layout}
 	for _, a := range p.asked {
 		if a.enforcement = enforcement[a.config.Name]; a.enforcement != engine.Off {
 			other.asked = append(other.asked, a)
