@@ -19,6 +19,7 @@ var documents = []string{"../docs/wasm.md", "README.md", "c/README.md", "rust/RE
 // TestDocumentedCommands runs each command of the documents that is shown with what it
 // prints, and compares.
 func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	nriGuard(t, dir)
 	tree(t, filepath.Join(dir, "wasm-examples"))
@@ -49,7 +50,7 @@ func tree(t *testing.T, dir string) {
 	for _, file := range []string{"request.json", "command/config.yaml"} {
 		write(t, filepath.Join(dir, file), read(t, file))
 	}
-	for _, language := range []string{"c", "rust", "assemblyscript", "command"} {
+	for _, language := range []string{"c", "rust", "assemblyscript", "go", "command"} {
 		write(t, filepath.Join(dir, language, "mounts_and_secrets.wasm"), read(t, module(t, language)))
 	}
 }
@@ -110,6 +111,7 @@ func fields(of any) func(yield func(reflect.StructField) bool) {
 // TestDocumentedGuest builds the validator that docs/wasm.md shows as somebody would
 // who has a module of their own.
 func TestDocumentedGuest(t *testing.T) {
+	t.Parallel()
 	_, source, _ := strings.Cut(read(t, "../docs/wasm.md"), "```go\n")
 	source, _, ok := strings.Cut(source, "```")
 	if !ok {

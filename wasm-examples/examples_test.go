@@ -107,6 +107,56 @@ func TestReadOnlyIsTheGuards(t *testing.T) {
 	}
 }
 
+// TestGuest is about what the package guest does where it is a module: the same one is
+// loaded once for each thing that its configuration has it do.
+func TestGuest(t *testing.T) {
+	t.Parallel()
+	want := map[string]string{
+		"allow":         "",
+		"reject":        "rejected: as configured",
+		"fail":          `failed: it answers with an error: "as configured"`,
+		"fail_silently": `failed: it answers with an error: "the request could not be judged"`,
+		"panic":         "failed: it trapped: unreachable",
+	}
+	configured := build(t, "c-shared", "go/guest/testdata/configured")
+	var configs []wasm.Config
+	for does := range want {
+		configs = append(configs, wasm.Config{Name: does, Path: configured, Configuration: does, Instances: 1})
+	}
+	program, err := wasm.Load(context.Background(), configs, wasm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time too, whatever became of the first one's instance
+		verdict := program.Judge(context.Background(), (&nri.Border{}).Adjustment(&api.ValidateContainerAdjustmentRequest{}))
+		got := map[string]string{"allow": ""}
+		for _, f := range verdict.Failures {
+			got[f.Policy] += "failed: " + f.Message
+		}
+		for _, v := range verdict.Violations {
+			got[v.Policy] += "rejected: " + v.Message
+		}
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+}
+
+// TestGuestRefusesConfiguration has modules refuse what they are configured with.
+func TestGuestRefusesConfiguration(t *testing.T) {
+	t.Parallel()
+	for module, want := range map[string]string{
+		build(t, "c-shared", "go/guest/testdata/configured"): "no such setting",
+		build(t, "c-shared", "go"):                           "the module takes no configuration",
+	} {
+		c := wasm.Config{Name: "configured", Path: module, Configuration: "bad"}
+		_, err := wasm.Load(context.Background(), []wasm.Config{c}, wasm.Options{})
+		if err == nil || !strings.HasSuffix(err.Error(), `it answers with an error: "`+want+`"`) {
+			t.Errorf("%v; want %q", err, want)
+		}
+	}
+}
+
 // judge returns what the validator objects to; it must not fail.
 func judge(t *testing.T, program *wasm.Program, request *api.ValidateContainerAdjustmentRequest) []string {
 	t.Helper()
@@ -143,16 +193,21 @@ func cases(t *testing.T) (list []example) {
 	return list
 }
 
-// module is the file that holds a validator. Those in Go are built; the go tool
-// remembers them.
+// module is the file that holds a validator.
 func module(t *testing.T, language string) string {
 	t.Helper()
 	mode := map[string]string{"go": "c-shared", "command": "exe"}[language]
 	if mode == "" {
 		return filepath.Join(language, "mounts_and_secrets.wasm")
 	}
+	return build(t, mode, language)
+}
+
+// build makes a module of Go. The go tool remembers what it has made.
+func build(t *testing.T, mode, dir string) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "mounts_and_secrets.wasm")
-	build := exec.Command("go", "build", "-buildmode="+mode, "-o", file, "./"+language)
+	build := exec.Command("go", "build", "-buildmode="+mode, "-o", file, "./"+dir)
 	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

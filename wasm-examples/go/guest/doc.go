@@ -1,6 +1,6 @@
 // Package guest is for WebAssembly validators written in Go. It reads the requests of
 // the Node Resource Interface without NRI's own Go package, whose generated code makes
-// a module five times as big and forty times as slow, and speaks NRI's ABI. It needs
+// a module four times as big and five times as slow, and speaks NRI's ABI. It needs
 // the standard library alone.
 //
 // A validator is a function that objects by an error:
