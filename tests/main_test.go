@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/adaptation"
@@ -28,11 +29,14 @@ func TestMain(m *testing.M) {
 		return
 	}
 	// The machine may be busy; what is tested is not how fast plugins are.
-	adaptation.SetPluginRequestTimeout(patience)
+	adaptation.SetPluginRequestTimeout(requestTimeout)
 	adaptation.SetPluginRegistrationTimeout(patience)
 	log.L.Logger.SetOutput(io.Discard) // NRI's own, which tells every step
 	os.Exit(run(m))
 }
+
+// requestTimeout is how long NRI waits for a plugin in these tests.
+const requestTimeout = 30 * time.Second
 
 // programs is the directory of the programs that tests build.
 const programs = "NRI_GUARD_TEST_PROGRAMS"

@@ -25,7 +25,8 @@ import (
 )
 
 // endTimeout is how long a part of the service may take to finish what is under way.
-const endTimeout = 10 * time.Second
+// Each has a bound of its own, which follows from how long the runtime waits.
+const endTimeout = 30 * time.Second
 
 // service is a guard that runs: what it consists of, and what is in force.
 type service struct {
