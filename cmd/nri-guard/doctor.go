@@ -26,7 +26,7 @@ func newDoctor() *cobra.Command {
 		Short: "Say whether this node is really guarded, and what to paste where it is not",
 		Long: `Look at the configuration of containerd, CRI-O and dockerd, at the guard's, at the
 files that decide and at who listens on the sockets, and say what fails open, what is
-weak, and how to mend it. Nothing is changed, no socket of a runtime is connected to and
+weak, and how to mend it. Nothing is changed, the runtimes are not asked anything and
 nothing that is found is run. Run it as root: others do not see enough.
 
 With --root the node is looked at from elsewhere: from a container that has the host's

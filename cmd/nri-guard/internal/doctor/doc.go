@@ -6,9 +6,10 @@
 // of listening sockets. From these facts, a table of checks makes findings. Each says
 // what it means, what it was seen from, and what to paste to mend it.
 //
-// Looking must not change anything. No runtime is asked anything, and none of its sockets
-// is connected to: NRI's adaptation accepts one plugin at a time, so that a connection that
-// does not register delays those that do. The guard's own admin address is the only
-// one that is spoken to. No executable found on the node is run either: what a runtime was
-// built from stands in its file.
+// Looking must not change anything. No runtime is asked anything, and its socket is left
+// alone: NRI's adaptation accepts one plugin at a time, so that a connection that stays and
+// does not register delays those that do. The guard's own addresses are connected to: the
+// admin address, which is asked, and, for a moment and without a word, the socket that plugins
+// connect to, to see who answers. No executable found on the node is run either: what a
+// runtime was built from stands in its file.
 package doctor

@@ -31,8 +31,34 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// TestListeners looks for the one who listens in the kernel's own table.
+// TestListeners finds the one who answers at a socket, whatever it was called before, and
+// nobody where it was left behind.
 func TestListeners(t *testing.T) {
+	dir := t.TempDir()
+	hidden, socket := filepath.Join(dir, "h"), filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: hidden, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	if err := os.Rename(hidden, socket); err != nil {
+		t.Fatal(err)
+	}
+	n := &node{host: host{"/"}}
+	n.processes = n.host.processes()
+	if found, known := n.listeners(socket); !known || len(found) != 1 || found[0].pid != os.Getpid() {
+		t.Errorf("found %v, known %t, want process %d", found, known, os.Getpid())
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if found, known := n.listeners(socket); !known || len(found) > 0 {
+		t.Errorf("found %v, known %t, where nobody listens", found, known)
+	}
+}
+
+// TestNamed looks for the one who listens in the kernel's own table.
+func TestNamed(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
@@ -41,7 +67,7 @@ func TestListeners(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	n := &node{host: host{"/"}}
 	n.processes = n.host.processes()
-	found, known := n.listeners(socket)
+	found, known := n.named(socket)
 	if !known {
 		t.Skip("/proc/1/net/unix or the files of this process cannot be read here")
 	}
@@ -51,7 +77,7 @@ func TestListeners(t *testing.T) {
 	if len(found) != 1 || found[0].pid != os.Getpid() {
 		t.Errorf("found %v, want process %d", found, os.Getpid())
 	}
-	if found, known := n.listeners(socket + ".other"); !known || len(found) > 0 {
+	if found, known := n.named(socket + ".other"); !known || len(found) > 0 {
 		t.Errorf("found %v where nobody listens", found)
 	}
 }

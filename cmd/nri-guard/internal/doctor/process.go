@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"path"
@@ -65,66 +64,6 @@ func (h host) processes() []*process {
 	}
 	slices.SortFunc(all, func(a, b *process) int { return a.pid - b.pid })
 	return all
-}
-
-// listening is the flag of a socket in /proc/net/unix that accepts connections.
-const listening = 0x10000
-
-// listeners finds who listens on a unix socket, by the kernel's table: nothing is
-// connected to. More than one is possible, when the file of a socket was replaced and the old
-// one is still served. known is false where the table cannot be read or does not lead to
-// a process.
-func (n *node) listeners(socket string) (found []*process, known bool) {
-	table, err := os.ReadFile(n.host.proc("1", "net", "unix")) // the node's own network namespace
-	if err != nil {
-		return nil, false
-	}
-	want := n.host.real(socket)
-	for line := range bytes.Lines(table) {
-		inode, name := socketOf(string(line))
-		if name == "" || n.host.real(name) != want {
-			continue
-		}
-		p := n.holder(inode)
-		if p == nil {
-			return nil, false
-		}
-		if !slices.Contains(found, p) {
-			found = append(found, p)
-		}
-	}
-	return found, true
-}
-
-// socketOf takes a line of /proc/net/unix apart; name is "" when nobody can connect to it.
-func socketOf(line string) (inode, name string) {
-	fields := strings.Fields(line)
-	if len(fields) < 8 || !path.IsAbs(fields[7]) {
-		return "", ""
-	}
-	if flags, err := strconv.ParseUint(fields[3], 16, 64); err != nil || flags&listening == 0 {
-		return "", ""
-	}
-	return fields[6], strings.Join(fields[7:], " ")
-}
-
-// holder finds the process that has a socket open. A process that was forked from it
-// may have it too; the eldest is taken.
-func (n *node) holder(inode string) *process {
-	want := "socket:[" + inode + "]"
-	for _, p := range n.processes {
-		dir := n.host.proc(strconv.Itoa(p.pid), "fd")
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if target, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && target == want {
-				return p
-			}
-		}
-	}
-	return nil
 }
 
 // live says whether what runs on the node can be seen.
