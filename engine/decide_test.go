@@ -489,6 +489,22 @@ func TestExemptedOnce(t *testing.T) {
 	}
 }
 
+// Costs are summed over both judgements, in the order of the policies.
+func TestCosts(t *testing.T) {
+	j := judge(func(ctx context.Context, r *engine.Review) engine.Verdict {
+		v := objectsWhileThere(engine.Strip, "env:KEY")(ctx, r)
+		v.Costs = []engine.Cost{{Policy: "q", Fuel: 10}, {Policy: "p", Fuel: uint64(len(r.Changes))}}
+		return v
+	})
+	r := review()
+	n := uint64(len(r.Changes))
+	d := engine.New(engine.Rules{Policies: j}).Decide(t.Context(), r)
+	want := []engine.Cost{{Policy: "p", Fuel: 2*n - 1}, {Policy: "q", Fuel: 20}}
+	if diff := cmp.Diff(want, d.Costs); diff != "" || len(d.Stripped) != 1 {
+		t.Errorf("stripped %v, costs (-want +got)\n%s", d.Stripped, diff)
+	}
+}
+
 func TestMessagesAreMasked(t *testing.T) {
 	r := review()
 	r.Changes = append(r.Changes, &engine.Change{ID: "hook", Op: engine.Add, Field: engine.OCIHook, Container: "c0",

@@ -48,6 +48,7 @@ func decision(r *engine.Review) *engine.Decision {
 		Violations: []engine.Violation{{Policy: "no_env", Message: "no <env>", Change: "env:API_KEY", Field: engine.Env, Key: "API_KEY", Enforcement: engine.Strip}},
 		Stripped:   r.Changes[:1],
 		Exempted:   []engine.Exempted{{Policy: "writable_mounts", Namespace: "default", Message: "writable"}},
+		Costs:      []engine.Cost{{Policy: "no_env", Fuel: 1234}},
 	}
 }
 
@@ -89,6 +90,7 @@ func TestRecord(t *testing.T) {
 				"value": "***", "old": "", "plugin": map[string]any{"name": "injector", "index": "10"},
 				"owners": []any{}, "container": "c1", "granted": false}},
 			"exempted": []any{map[string]any{"policy": "writable_mounts", "namespace": "default", "message": "writable"}},
+			"costs":    []any{map[string]any{"policy": "no_env", "fuel": 1234.0}},
 			"revision": "r1",
 		},
 		"masked":    []any{"/input/changes/env", "/input/container/env"},
