@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,8 +27,9 @@ review document, and say what is wrong, by file and line. A PATH is a directory,
 what the configuration names. With --config the whole configuration is checked too,
 with --wasm modules: that they can be loaded, and set up within their bounds.
 
-Warnings are likely mistakes, such as a change field that does not exist. The exit
-code is 1 when something is wrong; with --strict also when there is a warning.`,
+Warnings are likely mistakes, such as a change field that does not exist, and files of
+the configuration that others may write, with which "nri-guard run" would not start. The
+exit code is 1 when something is wrong; with --strict also when there is a warning.`,
 	}
 	config := cmd.Flags().String("config", "", "configuration file")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json") // fails only without such a flag
@@ -45,6 +47,9 @@ code is 1 when something is wrong; with --strict also when there is a warning.`,
 			return err
 		}
 		unsound := checkModules(cmd.Context(), c, report)
+		if err := checkFiles(*config, report); err != nil {
+			return err
+		}
 		if len(c.Policy.Paths)+len(c.Policy.Wasm) > 0 {
 			report.Policies = own(report.Policies)
 		}
@@ -64,6 +69,32 @@ code is 1 when something is wrong; with --strict also when there is a warning.`,
 	return cmd
 }
 
+// checkFiles adds to the report which files of a configuration others may write.
+func checkFiles(file string, report *rego.Report) error {
+	if file == "" {
+		return nil
+	}
+	c, err := readConfig(file) // without what flags and arguments name
+	if err != nil {
+		return err
+	}
+	for _, err := range errorsOf(c.checkTrust(file)) {
+		report.Warnings = append(report.Warnings, problemOf(file, err))
+	}
+	return nil
+}
+
+// problemOf takes apart an error that begins with FILE: or FILE:LINE:.
+func problemOf(file string, err error) rego.Problem {
+	p := rego.Problem{File: file, Message: strings.TrimPrefix(err.Error(), file+":")}
+	line, message, _ := strings.Cut(p.Message, ": ")
+	if n, err := strconv.Atoi(line); err == nil {
+		p.Line, p.Message = n, message
+	}
+	p.Message = strings.TrimSpace(p.Message)
+	return p
+}
+
 // checkModules loads everything, unless something is wrong already, and adds to the
 // report what is to say of WebAssembly modules. The error is about the rest of the
 // configuration.
@@ -72,13 +103,15 @@ func checkModules(ctx context.Context, c *config, report *rego.Report) error {
 		return nil
 	}
 	set, err := policy.Load(ctx, c.Config)
-	var module *wasm.ConfigError
-	switch {
-	case errors.As(err, &module):
-		report.Errors = append(report.Errors, rego.Problem{File: "modules", Message: err.Error()})
+	if err != nil {
+		for _, one := range errorsOf(err) {
+			var module *wasm.ConfigError
+			if !errors.As(one, &module) {
+				return err
+			}
+			report.Errors = append(report.Errors, rego.Problem{File: c.Policy.Wasm[module.Index].Path, Message: one.Error()})
+		}
 		return nil
-	case err != nil:
-		return err
 	}
 	for _, p := range set.Policies() {
 		if p.ABI != "" {

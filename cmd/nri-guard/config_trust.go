@@ -34,9 +34,6 @@ func (c *config) checkTrustBelow(root, file string) error {
 	for i, m := range c.Policy.Wasm {
 		check(fmt.Sprintf("policy.wasm[%d].path", i), m.Path, files.Path)
 	}
-	for i, m := range c.Policy.Wasm {
-		check(fmt.Sprintf("policy.wasm[%d].path", i), m.Path, files.Tree)
-	}
 	if c.guards() {
 		check("runtime.socket", filepath.Dir(c.runtimeSocket()), files.Dir)
 	}

@@ -90,9 +90,9 @@ error, failure).`,
 }
 
 // isUsage says whether the error is about how the program was called. Cobra has no
-// type for an unknown subcommand or a wrong number of arguments; both are found
-// before the subcommand runs.
+// type for an unknown subcommand, a wrong number of arguments or a flag that is
+// missing; all are found before the subcommand runs.
 func isUsage(cmd *cobra.Command, err error) bool {
 	var usage usageError
-	return errors.As(err, &usage) || cmd.ValidateArgs(cmd.Flags().Args()) != nil
+	return errors.As(err, &usage) || cmd.ValidateArgs(cmd.Flags().Args()) != nil || cmd.ValidateRequiredFlags() != nil
 }
