@@ -38,6 +38,7 @@ type Metrics struct {
 	exempted   *prometheus.CounterVec
 	unrecorded prometheus.Counter
 	duration   *prometheus.HistogramVec
+	fuel       *prometheus.HistogramVec
 	reloads    *prometheus.CounterVec
 	reloaded   prometheus.Gauge
 	reloadTime prometheus.Gauge
@@ -68,6 +69,10 @@ func New() *Metrics {
 			Help:    "Time that decisions took, without what writing the decision log takes.",
 			Buckets: []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1},
 		}, []string{"operation"}),
+		fuel: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "nri_guard_wasm_fuel",
+			Help:    "Fuel that WebAssembly policies burnt, a decision each.",
+			Buckets: prometheus.ExponentialBuckets(1000, 4, 8), // to 16 million, past the default bound
+		}, []string{"policy"}),
 		reloads: counter("reloads_total", "Reloads of the configuration, by result.", "result"),
 		reloaded: gauge("config_last_reload_successful",
 			"Whether the last reload of the configuration succeeded; 0 means that an older one is in force."),
@@ -80,7 +85,7 @@ func New() *Metrics {
 	}
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		m.decisions, m.violations, m.failures, m.exempted, m.unrecorded, m.duration,
+		m.decisions, m.violations, m.failures, m.exempted, m.unrecorded, m.duration, m.fuel,
 		m.reloads, m.reloaded, m.reloadTime, m.policies, m.revision,
 	)
 	for _, result := range []string{success, failure} {
@@ -198,6 +203,9 @@ func (m *Metrics) count(r *engine.Review, d *engine.Decision, outcome string) {
 			policy = none
 		}
 		m.failures.WithLabelValues(policy).Inc()
+	}
+	for _, c := range d.Costs {
+		m.fuel.WithLabelValues(c.Policy).Observe(float64(c.Fuel))
 	}
 	for _, x := range d.Exempted {
 		m.exempted.WithLabelValues(x.Policy).Inc()

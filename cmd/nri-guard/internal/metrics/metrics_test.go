@@ -88,19 +88,22 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// TestStripped: what was taken out is an outcome of its own.
+// TestStripped: what was taken out is an outcome of its own; what an exemption lifted
+// and what a module burnt is counted by policy.
 func TestStripped(t *testing.T) {
 	m := metrics.New()
 	review := &engine.Review{Operation: engine.StopContainer}
-	d := &engine.Decision{Allowed: true, Stripped: []*engine.Change{{}}, Exempted: []engine.Exempted{{Policy: "p"}}}
+	d := &engine.Decision{Allowed: true, Stripped: []*engine.Change{{}}, Exempted: []engine.Exempted{{Policy: "p"}},
+		Costs: []engine.Cost{{Policy: "w", Fuel: 5000}}}
 	if err := m.Recorder(nil, false).Record(t.Context(), review, d); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		`decisions_total{operation="StopContainer",outcome="strip",plugin="-"} 1`,
 		`exempted_total{policy="p"} 1`,
+		`wasm_fuel_sum{policy="w"} 5000`,
 	}
-	if diff := cmp.Diff(want, scrape(t, m, "decisions_total", "exempted_total")); diff != "" {
+	if diff := cmp.Diff(want, scrape(t, m, "decisions_total", "exempted_total", "wasm_fuel_sum")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
