@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/process"
 )
@@ -37,7 +38,7 @@ func newGuard(n *node, more string) *guard {
 func (g *guard) configure(more string) {
 	g.node.Helper()
 	m := g.node.mode
-	text := fmt.Sprintf("version: 1\nruntime: {socket: %s}\nvalidator: {enabled: %v}\nproxy: {enabled: %v, socket: %s}\naudit: {path: %s}\nadmin: {address: %q}\n%s\n",
+	text := fmt.Sprintf("version: 1\nruntime: {socket: %s}\nvalidator: {enabled: %v}\nproxy: {enabled: %v, socket: %s}\naudit: {path: %s, maxSize: 4000}\nadmin: {address: %q}\n%s\n",
 		m.runtimeSocket(), m.validates(), m.relays(), pluginSocket, g.log, g.admin, more)
 	must(g.node.T, os.WriteFile(g.file, []byte(text), 0o600))
 }
@@ -56,41 +57,59 @@ func (g *guard) start() {
 	n.Helper()
 	p, err := process.Start(filepath.Join(n.dir, "nri-guard.log"), exec.Command(work(binDir, "nri-guard"), "run", "--config", g.file))
 	must(n.T, err)
+	if g.Process == nil {
+		n.Cleanup(func() {
+			n.report(g.Process)
+			g.Stop()
+		})
+	}
 	g.Process = p
-	n.Cleanup(func() {
-		n.report(p)
-		p.Stop()
-	})
-	ctx, cancel := context.WithTimeout(n.ctx, patience)
-	defer cancel()
-	must(n.T, p.WaitFor(ctx, "the guard is ready", g.ready))
+	g.waitFor("the guard is ready", g.ready)
 }
 
 // ready says what keeps the guard from being ready.
 func (g *guard) ready(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	r, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer r.Body.Close() //nolint:errcheck // only read from
-	body, err := io.ReadAll(r.Body)
-	if err == nil && r.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", r.Status, bytes.TrimSpace(body))
+	status, body, err := g.get(ctx, "/readyz")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%d: %s", status, body)
 	}
 	return err
 }
 
-// decision is what these tests read of the decision log.
+// get asks the guard's admin address.
+func (g *guard) get(ctx context.Context, path string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	r, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer r.Body.Close() //nolint:errcheck // only read from
+	data, err := io.ReadAll(r.Body)
+	return r.StatusCode, strings.TrimSpace(string(data)), err
+}
+
+// waitFor waits until a condition holds.
+func (g *guard) waitFor(what string, condition func(context.Context) error) {
+	g.node.Helper()
+	ctx, cancel := context.WithTimeout(g.node.ctx, patience)
+	defer cancel()
+	must(g.node.T, g.WaitFor(ctx, what, condition))
+}
+
+// decision is what these tests read of a line of the decision log.
 type decision struct {
 	Operation string `json:"operation"`
-	Allowed   bool   `json:"allowed"`
-	Container struct {
-		Name string `json:"name"`
-	} `json:"container"`
+	Input     struct {
+		Container struct {
+			Name string `json:"name"`
+		} `json:"container"`
+	} `json:"input"`
+	Result struct {
+		Allowed bool `json:"allowed"`
+	} `json:"result"`
 }
 
 // decisions reads the decision log.

@@ -76,10 +76,15 @@ type setup struct {
 	docker bool
 }
 
+// plain is a name that needs no quotes anywhere.
+func plain(name string) string {
+	return regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(name, "-")
+}
+
 // start starts a node and stops it with the test.
 func start(t *testing.T, s setup) *node {
 	t.Helper()
-	dir := work(strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()))
+	dir := work(plain(t.Name()))
 	must(t, os.MkdirAll(dir, 0o700))
 	for _, socket := range []string{pluginSocket, runtimeSocket} {
 		must(t, os.RemoveAll(filepath.Dir(socket)))
@@ -143,15 +148,21 @@ func (n *node) report(p *process.Process) {
 func (n *node) plugin(program string, args ...string) *process.Process {
 	n.Helper()
 	p := n.spawn(program, args...)
+	n.logs(p, "registered")
+	return p
+}
+
+// logs waits until a process has written something.
+func (n *node) logs(p *process.Process, text string) {
+	n.Helper()
 	ctx, cancel := context.WithTimeout(n.ctx, patience)
 	defer cancel()
-	must(n.T, p.WaitFor(ctx, "it is registered", func(context.Context) error {
-		if strings.Contains(p.Tail(1000), "registered") {
+	must(n.T, p.WaitFor(ctx, "it writes "+text, func(context.Context) error {
+		if strings.Contains(p.Tail(1000), text) {
 			return nil
 		}
-		return errors.New("not registered")
+		return errors.New("it has not")
 	}))
-	return p
 }
 
 // connected waits until the runtime's log says that it knows a plugin, for those

@@ -57,7 +57,7 @@ func TestUpdates(t *testing.T) {
 // policyDir is a directory with one policy.
 func policyDir(t *testing.T, name, text string) string {
 	t.Helper()
-	dir := filepath.Join(work("policies"), strings.ReplaceAll(t.Name(), "/", "-"))
+	dir := filepath.Join(work("policies"), plain(t.Name()))
 	must(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
 	must(t, os.WriteFile(filepath.Join(dir, name, name+".rego"), []byte(text), 0o600))
 	return dir

@@ -22,34 +22,40 @@ type Containerd struct {
 	config Config
 }
 
-// Start starts containerd and returns when it serves and has the image. What an
-// earlier one left in the same directory it takes over.
+// Start starts containerd and returns when it serves and has the image.
 func Start(ctx context.Context, config Config) (*Containerd, error) {
-	file, err := config.write()
+	address := config.path("containerd.sock")
+	client, err := cri.Dial(address)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(config.Tools+"/containerd", "--config", file)
-	cmd.Env = append(os.Environ(), "PATH="+config.Tools+":/usr/sbin:/usr/bin:/sbin:/bin")
-	p, err := process.Start(config.path("containerd.log"), cmd)
-	if err != nil {
-		return nil, err
-	}
-	c := &Containerd{Process: p, Address: config.path("containerd.sock"), config: config}
-	if err := c.ready(ctx); err != nil {
-		p.Kill()
+	c := &Containerd{CRI: client, Address: address, config: config}
+	if err := c.start(ctx); err != nil {
+		_ = client.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Containerd) ready(ctx context.Context) error {
-	client, err := cri.Dial(c.Address)
+func (c *Containerd) start(ctx context.Context) error {
+	file, err := c.config.write()
 	if err != nil {
 		return err
 	}
-	c.CRI = client
-	if err := c.WaitFor(ctx, "containerd serves CRI", client.Ready); err != nil {
+	cmd := exec.Command(c.config.Tools+"/containerd", "--config", file)
+	cmd.Env = append(os.Environ(), "PATH="+c.config.Tools+":/usr/sbin:/usr/bin:/sbin:/bin")
+	if c.Process, err = process.Start(c.config.path("containerd.log"), cmd); err != nil {
+		return err
+	}
+	if err := c.ready(ctx); err != nil {
+		c.Kill()
+		return err
+	}
+	return nil
+}
+
+func (c *Containerd) ready(ctx context.Context) error {
+	if err := c.WaitFor(ctx, "containerd serves CRI", c.CRI.Ready); err != nil {
 		return err
 	}
 	return c.ctr(ctx, "images", "import", "--local", c.config.Image)
@@ -71,15 +77,11 @@ func (c *Containerd) Stop() {
 	c.Process.Stop()
 }
 
-// Restart ends containerd and starts it anew, with its containers.
+// Restart ends containerd and starts it anew, with its containers. The connection to
+// CRI goes on.
 func (c *Containerd) Restart(ctx context.Context) error {
-	c.Stop()
-	fresh, err := Start(ctx, c.config)
-	if err != nil {
-		return err
-	}
-	*c = *fresh
-	return nil
+	c.Process.Stop()
+	return c.start(ctx)
 }
 
 // Bundle is the file with the OCI runtime specification of a container that was

@@ -85,7 +85,10 @@ func (p *plugin) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.
 	if err != nil {
 		return nil, nil, err
 	}
-	time.Sleep(time.Duration(o.Hang) * time.Millisecond)
+	if o.Hang > 0 {
+		log.Printf("%s: hangs", p.name)
+		time.Sleep(time.Duration(o.Hang) * time.Millisecond)
+	}
 	if o.Error != "" {
 		return nil, nil, errors.New(o.Error)
 	}
