@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // maxCalls is how many of the runtime's requests are kept in mind for a plugin.
@@ -14,11 +16,32 @@ const maxCalls = 64
 // call is a request of the runtime that the plugin has not answered yet.
 type call struct {
 	method *method
-	// request is what the plugin was asked, before anything was hidden; nil where
-	// the answer is not judged.
-	request []byte
+	// request reads what the plugin was asked, before anything was hidden; nil where
+	// that does not matter.
+	request func() (proto.Message, error)
 	// deadline is when the runtime waits no longer, zero where it did not say.
 	deadline time.Time
+}
+
+// reading returns a function that reads a message the first time it is called.
+func reading(empty func() proto.Message, payload []byte) func() (proto.Message, error) {
+	return sync.OnceValues(func() (proto.Message, error) {
+		m := empty()
+		if err := proto.Unmarshal(payload, m); err != nil {
+			return nil, fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
+		}
+		return m, nil
+	})
+}
+
+// asked returns what the plugin was asked.
+func asked[M proto.Message](c *call) (M, error) {
+	var none M
+	m, err := c.request()
+	if err != nil {
+		return none, err
+	}
+	return m.(M), nil
 }
 
 // calls are the runtime's requests by their number.

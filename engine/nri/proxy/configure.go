@@ -20,8 +20,8 @@ func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
 		return false, nil
 	}
 	request := m.request()
-	if err := proto.Unmarshal(req.GetPayload(), request); err != nil {
-		return false, fmt.Errorf("%s cannot be read: %w", request.ProtoReflect().Descriptor().Name(), err)
+	if err := unmarshal(req.GetPayload(), request); err != nil {
+		return false, err
 	}
 	if configure {
 		changed = l.configure(request.(*api.ConfigureRequest))
@@ -55,7 +55,7 @@ func (l *link) configure(req *api.ConfigureRequest) (changed bool) {
 // configured limits what the plugin subscribes to.
 func (l *link) configured(_ *call, payload []byte) (*answer, error) {
 	rpl := &api.ConfigureResponse{}
-	if err := unmarshal(nil, nil, payload, rpl); err != nil {
+	if err := unmarshal(payload, rpl); err != nil {
 		return nil, err
 	}
 	wanted := api.EventMask(rpl.GetEvents())

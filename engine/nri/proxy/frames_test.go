@@ -43,10 +43,7 @@ func newRawRig(t testing.TB, judge func(*engine.Review) []engine.Violation, chan
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
-		t.Fatal(err)
-	}
-	runtime := &rawRuntime{rawPlugin{t: t, conn: conn, r: wire.NewReader(conn), w: wire.NewWriter(conn, 0)}, l}
+	runtime := &rawRuntime{*newRaw(t, conn), l}
 	got := runtime.receive()
 	reg := &api.RegisterPluginRequest{}
 	decode(t, got, reg)

@@ -50,10 +50,7 @@ func (r *relayed) join(t *testing.T) (runtime, plugin *rawPlugin) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
-		t.Fatal(err)
-	}
-	runtime = &rawPlugin{t: t, conn: conn, r: wire.NewReader(conn), w: wire.NewWriter(conn, 0)}
+	runtime = newRaw(t, conn)
 	runtime.send(answer(t, runtime.receive(), &api.Empty{}))
 	if got := errorOf(t, plugin.receive()); got != "" {
 		t.Fatal(got)

@@ -59,8 +59,12 @@ func (l *link) judge(c *call, m wire.Message) error {
 
 // created judges what a plugin wants of a container that is being created.
 func (l *link) created(c *call, payload []byte) (*answer, error) {
-	req, rpl := &api.CreateContainerRequest{}, &api.CreateContainerResponse{}
-	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+	rpl := &api.CreateContainerResponse{}
+	if err := unmarshal(payload, rpl); err != nil {
+		return nil, err
+	}
+	req, err := asked[*api.CreateContainerRequest](c)
+	if err != nil {
 		return nil, err
 	}
 	d := l.decide(engine.CreateContainer, c.deadline, rpl, func(b *nri.Border) *engine.Review {
@@ -82,8 +86,12 @@ func (l *link) created(c *call, payload []byte) (*answer, error) {
 
 // updated judges what a plugin makes of an update that the runtime was asked for.
 func (l *link) updated(c *call, payload []byte) (*answer, error) {
-	req, rpl := &api.UpdateContainerRequest{}, &api.UpdateContainerResponse{}
-	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+	rpl := &api.UpdateContainerResponse{}
+	if err := unmarshal(payload, rpl); err != nil {
+		return nil, err
+	}
+	req, err := asked[*api.UpdateContainerRequest](c)
+	if err != nil {
 		return nil, err
 	}
 	if len(payload) == 0 {
@@ -110,8 +118,12 @@ func (l *link) updated(c *call, payload []byte) (*answer, error) {
 // error would keep the runtime from telling other plugins: what is denied is left
 // out.
 func (l *link) stopped(c *call, payload []byte) (*answer, error) {
-	req, rpl := &api.StopContainerRequest{}, &api.StopContainerResponse{}
-	if err := unmarshal(c.request, req, payload, rpl); err != nil {
+	rpl := &api.StopContainerResponse{}
+	if err := unmarshal(payload, rpl); err != nil {
+		return nil, err
+	}
+	req, err := asked[*api.StopContainerRequest](c)
+	if err != nil {
 		return nil, err
 	}
 	update, changed := l.attempt(c, rpl, payload, nri.Updates{
@@ -128,7 +140,7 @@ func (l *link) stopped(c *call, payload []byte) (*answer, error) {
 // exists. An error would make the runtime drop it: what is denied is left out.
 func (l *link) synchronized(c *call, payload []byte) (*answer, error) {
 	rpl := &api.SynchronizeResponse{}
-	if err := unmarshal(nil, nil, payload, rpl); err != nil {
+	if err := unmarshal(payload, rpl); err != nil {
 		return nil, err
 	}
 	l.join()
@@ -163,7 +175,7 @@ func (l *link) attempt(c *call, rpl proto.Message, payload []byte, u nri.Updates
 // judgeUnsolicited judges updates that a plugin asks for by itself.
 func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) error {
 	updates := &api.UpdateContainersRequest{}
-	if err := unmarshal(nil, nil, req.GetPayload(), updates); err != nil {
+	if err := unmarshal(req.GetPayload(), updates); err != nil {
 		return err
 	}
 	var deadline time.Time
@@ -209,6 +221,11 @@ func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, 
 		r = &engine.Review{Version: engine.Version, Operation: op, Plugin: l.plugin, Malformed: []string{err.Error()}}
 	}
 	r.Malformed = append(r.Malformed, strange(m)...)
+	if len(l.proxy.rule(l.plugin.Name).identities) > 0 {
+		if err := l.verify(); err != nil {
+			r.Malformed = append(r.Malformed, "the plugin is not who registered any more: "+err.Error())
+		}
+	}
 	return l.proxy.cfg.Engine.Decide(ctx, r)
 }
 
@@ -228,13 +245,8 @@ func strange(m proto.Message) []string {
 	return reasons
 }
 
-// unmarshal reads a request, if there is one, and what a plugin answers.
-func unmarshal(request []byte, req proto.Message, payload []byte, m proto.Message) error {
-	if req != nil {
-		if err := proto.Unmarshal(request, req); err != nil {
-			return fmt.Errorf("what it was asked cannot be read: %w", err)
-		}
-	}
+// unmarshal reads what a plugin sends.
+func unmarshal(payload []byte, m proto.Message) error {
 	if err := proto.Unmarshal(payload, m); err != nil {
 		return fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}

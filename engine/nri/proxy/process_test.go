@@ -50,6 +50,27 @@ var processes = map[string]func() error{
 		other := os.Getenv(otherVar)
 		return syscall.Exec(other, []string{other}, []string{processVar + "=inheritor"})
 	},
+	// "lender" connects and gives the connection to whoever listens on the other
+	// socket.
+	"lender": func() error {
+		conn, err := net.Dial("unix", os.Getenv(socketVar))
+		if err != nil {
+			return err
+		}
+		f, err := conn.(*net.UnixConn).File()
+		if err != nil {
+			return err
+		}
+		other, err := net.Dial("unix", os.Getenv(otherVar))
+		if err != nil {
+			return err
+		}
+		if _, _, err := other.(*net.UnixConn).WriteMsgUnix([]byte{0}, syscall.UnixRights(int(f.Fd())), nil); err != nil {
+			return err
+		}
+		fmt.Println("lent")
+		select {}
+	},
 	"inheritor": func() error {
 		conn, err := nrinet.NewFdConn(9)
 		if err != nil {
@@ -77,6 +98,13 @@ func serveProcess(name string, options ...stub.Option) error {
 // spawn starts a process and returns what it says of its registration.
 func spawn(t testing.TB, program, process, socket, other string) string {
 	t.Helper()
+	said, _ := spawnProcess(t, program, process, socket, other)
+	return said
+}
+
+// spawnProcess is spawn where the process is wanted too.
+func spawnProcess(t testing.TB, program, process, socket, other string) (string, *exec.Cmd) {
+	t.Helper()
 	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), processVar+"="+process, socketVar+"="+socket, otherVar+"="+other)
 	out, err := cmd.StdoutPipe()
@@ -97,7 +125,46 @@ func spawn(t testing.TB, program, process, socket, other string) string {
 	if err != nil {
 		t.Fatalf("the process says nothing: %v", err)
 	}
-	return strings.TrimSpace(string(line[:n]))
+	return strings.TrimSpace(string(line[:n])), cmd
+}
+
+// borrow has another process connect to the socket, and takes over the connection.
+func borrow(t testing.TB, socket string) (*rawPlugin, *exec.Cmd) {
+	t.Helper()
+	here := filepath.Join(shortDir(t), "here.sock")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: here, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	said, lender := spawnProcess(t, self(t), "lender", socket, here)
+	if said != "lent" {
+		t.Fatalf("the lender says %q", said)
+	}
+	from, err := l.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close() //nolint:errcheck // it has served
+	oob := make([]byte, 64)
+	_, n, _, _, err := from.ReadMsgUnix(make([]byte, 1), oob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	messages, err := syscall.ParseSocketControlMessage(oob[:n])
+	if err != nil {
+		t.Fatal(err)
+	}
+	fds, err := syscall.ParseUnixRights(&messages[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := nrinet.NewFdConn(fds[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return newRaw(t, conn), lender
 }
 
 func self(t testing.TB) string {

@@ -40,6 +40,11 @@ func dialRaw(t testing.TB, socket string) *rawPlugin {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
+	return newRaw(t, conn)
+}
+
+func newRaw(t testing.TB, conn net.Conn) *rawPlugin {
+	t.Helper()
 	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		t.Fatal(err)
 	}

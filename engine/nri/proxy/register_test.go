@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -148,6 +149,45 @@ func TestProcessThatBecomesAnother(t *testing.T) {
 				t.Errorf("it is told %q", got)
 			}
 		})
+	}
+}
+
+// A connection that is given away is worth what the giver's life is: who connected
+// is asked after when the plugin registers and at each decision.
+func TestConnectionGivenAway(t *testing.T) {
+	end := func(cmd *exec.Cmd) {
+		_ = cmd.Process.Kill()
+		_, _ = cmd.Process.Wait()
+	}
+	r := newRig(t, nil, func(c *proxy.Config) {
+		c.Plugins = []proxy.Plugin{{Name: "trusted", Identity: &engine.IdentityMatch{Exe: self(t)}}}
+	})
+	p, lender := borrow(t, r.socket)
+	// The proxy has looked when it has answered.
+	p.ask("Conquer", &api.Empty{})
+	end(lender)
+	if got := p.ask("RegisterPlugin", &api.RegisterPluginRequest{PluginName: "trusted", PluginIdx: "10"}); !strings.Contains(got, "the process has exited") {
+		t.Errorf("answer %q", got)
+	}
+	_ = p.conn.Close()
+
+	p, lender = borrow(t, r.socket)
+	p.join("10", "trusted")
+	create := func() error {
+		done := make(chan error, 1)
+		go func() {
+			_, err := r.runtime.create("c")
+			done <- err
+		}()
+		p.send(answer(t, p.called("CreateContainer"), &api.CreateContainerResponse{}))
+		return <-done
+	}
+	if err := create(); err != nil {
+		t.Fatal(err)
+	}
+	end(lender)
+	if err := create(); err == nil || !strings.Contains(err.Error(), "the plugin is not who registered any more") {
+		t.Errorf("error %v", err)
 	}
 }
 
