@@ -3,7 +3,8 @@ package guest
 import "unsafe"
 
 // Message is a protobuf message. Its methods read fields by their numbers in NRI's
-// api.proto: everything that there is, also what has no accessor of its own.
+// api.proto, also such as have no accessor of their own; only lists of numbers
+// (flags of the scheduler and the memory policy, additional groups) are out of reach.
 //
 // A field of another type than the one asked for is malformed. One that is not there
 // is empty. Of a field that is there twice, though there can be only one, the last
@@ -28,8 +29,7 @@ const maxField = 1<<29 - 1
 // find finds the first field of a number at or behind an offset, which has to be of
 // that wire type, and returns where its value begins and ends; none begins at -1.
 //
-// It works with offsets and hardly calls anything, since calls and pointers are what
-// is slow in a module made by Go.
+// It works with offsets, as moving pointers is what is slow in a module made by Go.
 func (m *Message) find(at, number, wire int) (start, end int) {
 	for at < len(m.data) {
 		tag, start := m.varint(at)
