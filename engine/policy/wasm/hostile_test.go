@@ -212,8 +212,22 @@ func threadTime() time.Duration {
 
 // Modules that do their worst while they are set up are not loaded.
 func TestHostileSetUp(t *testing.T) {
+	for name, c := range hostileSetUp() {
+		g := newGuest()
+		c.make(g)
+		if _, err := load(t, g.module(), wasm.Config{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+	}
+}
+
+// hostileSetUp are modules that do their worst before they are asked.
+func hostileSetUp() map[string]struct {
+	make func(g *guest)
+	want string
+} {
 	const noStartFuel = "it ran out of fuel: it burnt the 20000000 that startFuel allows"
-	for name, c := range map[string]struct {
+	return map[string]struct {
 		make func(g *guest)
 		want string
 	}{
@@ -229,19 +243,33 @@ func TestHostileSetUp(t *testing.T) {
 			g.Export("plugin_configure", wasmtest.FunctionKind, g.Func(g.pair, nil, forever(), wasmtest.I64Const(0)))
 		}, "it cannot be set up: plugin_configure: " + noStartFuel},
 		"data beyond memory": {func(g *guest) { g.Data(2<<16-1, []byte("ab")) }, "it cannot be instantiated: "},
-	} {
-		g := newGuest()
-		c.make(g)
-		if _, err := load(t, g.module(), wasm.Config{}); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %s", name, err, c.want)
-		}
 	}
 }
 
 // Commands that do their worst.
 func TestHostileCommand(t *testing.T) {
+	for name, c := range hostileCommands() {
+		t.Run(name, func(t *testing.T) {
+			p := mustLoad(t, c.make(newCommand()), wasm.Config{})
+			used := processorTime(func() {
+				if got := failure(p, small()); got != c.want {
+					t.Errorf("failure: %q, want %q", got, c.want)
+				}
+			})
+			if used > 100*time.Millisecond {
+				t.Errorf("it took %v of processor time", used)
+			}
+		})
+	}
+}
+
+// hostileCommands are commands that do their worst, and what they must fail with.
+func hostileCommands() map[string]struct {
+	make func(c *command) []byte
+	want string
+} {
 	i32 := wasmtest.I32Const
-	for name, c := range map[string]struct {
+	return map[string]struct {
 		make func(c *command) []byte
 		want string
 	}{
@@ -266,18 +294,6 @@ func TestHostileCommand(t *testing.T) {
 		"exit code":            {func(c *command) []byte { return c.module(i32(3), opCall, c.calls["proc_exit"]) }, "it ended with exit code 3"},
 		"trap after an answer": {func(c *command) []byte { return c.module(c.write(1, 0, 0), opUnreachable) }, "it trapped: unreachable"},
 		"no answer":            {func(c *command) []byte { return c.module() }, `its answer is not as it must be: it is empty, and {"violations": []} is what allows`},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := mustLoad(t, c.make(newCommand()), wasm.Config{})
-			used := processorTime(func() {
-				if got := failure(p, small()); got != c.want {
-					t.Errorf("failure: %q, want %q", got, c.want)
-				}
-			})
-			if used > 100*time.Millisecond {
-				t.Errorf("it took %v of processor time", used)
-			}
-		})
 	}
 }
 
