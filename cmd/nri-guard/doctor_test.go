@@ -349,3 +349,26 @@ func (n *fakeNode) copy(from, to string) {
 	n.must(err)
 	n.write(to, string(data))
 }
+
+// TestDeployedConfigurations reads the configurations of the DaemonSets, whose view of the
+// node is not here.
+func TestDeployedConfigurations(t *testing.T) {
+	for _, name := range []string{"proxy", "both"} {
+		text, err := os.ReadFile("../../deploy/kubernetes/" + name + "/config.yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		here := strings.Replace(string(text), "hostRoot: /host", "hostRoot: /", 1)
+		if err := os.WriteFile(file, []byte(here), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := readConfig(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !c.Proxy.Enabled || c.Validator.Enabled != (name == "both") {
+			t.Errorf("%s: proxy %t, validator %t", name, c.Proxy.Enabled, c.Validator.Enabled)
+		}
+	}
+}
