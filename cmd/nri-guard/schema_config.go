@@ -1,11 +1,11 @@
 package main
 
 import (
+	"encoding"
 	"reflect"
 	"strings"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
 // configSchema returns the JSON schema of the configuration file, derived from the
@@ -23,6 +23,9 @@ func configSchema() map[string]any {
 func typeSchema(t reflect.Type) map[string]any {
 	if words := enumOf(t); words != nil {
 		return map[string]any{"type": "string", "enum": words}
+	}
+	if reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return map[string]any{"type": "string"}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -42,9 +45,7 @@ func typeSchema(t reflect.Type) map[string]any {
 	case reflect.Uint32, reflect.Uint64:
 		return map[string]any{"type": "integer", "minimum": 0}
 	case reflect.Int, reflect.Int64:
-		if t != reflect.TypeFor[policy.Duration]() {
-			return map[string]any{"type": "integer"}
-		}
+		return map[string]any{"type": "integer"}
 	}
 	return map[string]any{"type": "string"}
 }

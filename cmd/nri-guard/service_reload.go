@@ -69,7 +69,7 @@ func (s *service) enforce(l *loaded) error {
 	s.mu.Lock()
 	s.inForce = l
 	s.mu.Unlock()
-	s.metrics.Loaded(l.set.Revision(), l.enforcements(), c.pluginNames())
+	s.metrics.Loaded(l.set.Revision(), l.enforcements(), c.pluginNames(), l.at)
 	debug.FreeOSMemory() // compiling leaves much more behind than it keeps
 	return nil
 }

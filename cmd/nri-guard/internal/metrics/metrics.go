@@ -111,9 +111,9 @@ const (
 	failure = "failure"
 )
 
-// Loaded tells what is in force now: at the start and after each reload. The names
-// are those of the configuration's plugins, which are always told apart.
-func (m *Metrics) Loaded(revision string, policies map[string]engine.Enforcement, plugins []string) {
+// Loaded tells what is in force now, since when: at the start and after each reload.
+// The names are those of the configuration's plugins, which are always told apart.
+func (m *Metrics) Loaded(revision string, policies map[string]engine.Enforcement, plugins []string, at time.Time) {
 	m.names.keep(plugins)
 	m.revision.Reset()
 	m.revision.WithLabelValues(revision).Set(1)
@@ -126,7 +126,7 @@ func (m *Metrics) Loaded(revision string, policies map[string]engine.Enforcement
 	}
 	m.failures.WithLabelValues(none)
 	m.reloaded.Set(1)
-	m.reloadTime.Set(float64(time.Now().Unix()))
+	m.reloadTime.Set(float64(at.Unix()))
 }
 
 // Reloaded counts a reload.

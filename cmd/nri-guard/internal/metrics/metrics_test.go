@@ -112,7 +112,7 @@ func TestStripped(t *testing.T) {
 // text at all.
 func TestNamesAreBounded(t *testing.T) {
 	m := metrics.New()
-	m.Loaded("r1", nil, []string{"trusted"})
+	m.Loaded("r1", nil, []string{"trusted"}, time.Now())
 	record := func(name string) {
 		review := &engine.Review{Operation: engine.RegisterPlugin, Plugin: engine.Plugin{Name: name}}
 		if err := m.Recorder(nil, false).Record(t.Context(), review, &engine.Decision{}); err != nil {
@@ -149,7 +149,7 @@ func TestReloads(t *testing.T) {
 			Plugins: []string{"logger", "logger", "tuner"}}
 	})
 	load := func(revision string) {
-		m.Loaded(revision, map[string]engine.Enforcement{"a": engine.Deny, "b": engine.Audit, "c": engine.Deny}, nil)
+		m.Loaded(revision, map[string]engine.Enforcement{"a": engine.Deny, "b": engine.Audit, "c": engine.Deny}, nil, time.Unix(1e9, 0))
 	}
 	families := []string{"reloads_total", "config_last_reload_successful", "policy_revision_info", "policies",
 		"ready", "runtime_connected", "connected_plugins"}
