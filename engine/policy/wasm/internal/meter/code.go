@@ -16,7 +16,11 @@ type label struct {
 	op      opcode
 	params  int
 	results int
-	start   int // block number
+	base    int  // height of the operand stack below the parameters
+	dead    bool // what follows in it is not reached: it is behind an unconditional branch
+	height  int  // of the operand stack where it ended
+	depth   int  // for cost: of the least deep block that branches to it
+	fork    int  // for cost: of the block that it began in
 }
 
 // arity is the number of values that a branch to the label carries.
@@ -35,6 +39,7 @@ type code struct {
 	locals  int // parameters and declared ones
 	labels  []label
 	targets []uint32
+	height  int   // of the operand stack
 	closed  label // what the last end closed
 }
 
@@ -61,6 +66,7 @@ func (c *code) next(in *instruction) bool {
 	in.start = c.pos
 	in.op = c.opcode()
 	in.targets = nil
+	c.height += net(in.op)
 	c.immediates(in)
 	in.end = c.pos
 	c.nest(in)
@@ -219,29 +225,60 @@ func (c *code) open(in *instruction) {
 	default:
 		l.results = 1
 	}
+	l.base = c.height - l.params
+	l.dead = c.labels[len(c.labels)-1].dead
 	c.labels = append(c.labels, l)
 	if bound := c.module.limits.Nesting; len(c.labels) > bound {
 		c.over(&LimitError{Limit: "nesting", Value: uint64(len(c.labels)), Bound: uint64(bound), What: "levels of nesting"})
 	}
 }
 
-// nest holds that else and end match what is open.
+// nest keeps the labels and the height of the operand stack, and holds that else and end match what is open.
 func (c *code) nest(in *instruction) {
 	if c.err != nil {
 		return
 	}
 	top := len(c.labels) - 1
+	l := &c.labels[top]
 	switch in.op {
 	case opElse:
-		if c.labels[top].op != opIf {
+		if l.op != opIf {
 			c.fail(in.start, "else without if")
 			return
 		}
-		c.labels[top].op = opElse
+		l.op, l.dead = opElse, c.labels[top-1].dead
+		c.height = l.base + l.params
 	case opEnd:
-		c.closed = c.labels[top]
+		c.closed = *l
+		c.closed.height = c.height
 		c.labels = c.labels[:top]
+		c.height = l.base + l.results
+		return
+	case opBr, opBrTable, opReturn, opUnreachable:
+		l.dead = true
+	case opCall:
+		c.called(in)
+	case opCallIndirect:
+		c.height--
+		c.called(in)
 	}
+	if l.dead || c.height < l.base {
+		c.height = l.base
+	}
+}
+
+// called takes a call's parameters off the operand stack and puts its results there.
+func (c *code) called(in *instruction) {
+	t := c.module.types[c.module.callee(in)]
+	c.height += t.results - t.params
+}
+
+// callee is the type of what a call or call_indirect calls.
+func (m *Module) callee(in *instruction) uint32 {
+	if in.op == opCall {
+		return m.funcs[in.index]
+	}
+	return in.index
 }
 
 // over ends the walk with a refusal that names the function.

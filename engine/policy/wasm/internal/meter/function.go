@@ -11,7 +11,7 @@ func (m *Module) readCode(r *reader) error {
 	m.functions = make([]function, 0, n)
 	for ; n > 0 && r.err == nil; n-- {
 		size := r.u32()
-		if err := m.boundOf(m.next(), "functionBytes", "bytes", uint64(size), m.limits.FunctionBytes); err != nil {
+		if err := m.boundOf(m.next(), "functionBytes", "bytes", int(size), m.limits.FunctionBytes); err != nil {
 			return err
 		}
 		body := r.sub(size)
@@ -28,11 +28,11 @@ func (m *Module) readCode(r *reader) error {
 func (m *Module) next() int { return m.imported + len(m.functions) }
 
 // boundOf is a *LimitError if a function has more than the bound.
-func (m *Module) boundOf(function int, limit, what string, value uint64, bound int) error {
-	if value <= uint64(bound) {
+func (m *Module) boundOf(function int, limit, what string, value, bound int) error {
+	if value <= bound {
 		return nil
 	}
-	return &LimitError{Limit: limit, Value: value, Bound: uint64(bound), Where: fmt.Sprintf("function %d", function), What: what}
+	return &LimitError{Limit: limit, Value: uint64(value), Bound: uint64(bound), Where: fmt.Sprintf("function %d", function), What: what}
 }
 
 // readFunction decodes the body of one function and measures what it will cost the compiler and the stack.
@@ -60,43 +60,70 @@ func (m *Module) readLocals(r *reader, fn *function) error {
 		return r.err
 	}
 	fn.locals = int(locals)
-	return m.boundOf(fn.index, "locals", "locals", locals, m.limits.Locals)
+	return m.boundOf(fn.index, "locals", "locals", fn.locals, m.limits.Locals)
 }
 
-// measure walks through the function.
+// measure walks through the function, which decodes it, and holds what it will cost against the bounds.
 func (m *Module) measure(fn *function) error {
-	var in instruction
+	if err := m.survey(fn); err != nil {
+		return err
+	}
+	k := newCost(fn)
 	c := m.walk(*fn)
-	var blocks, targets, values uint64
+	var in instruction
+	for {
+		dead := c.labels[len(c.labels)-1].dead
+		if !c.next(&in) || len(c.labels) == 0 {
+			break
+		}
+		k.instruction(&c, &in, dead)
+	}
+	return m.boundCost(fn, k)
+}
+
+// survey decodes the function and notes what is needed before it is walked through again.
+func (m *Module) survey(fn *function) error {
+	var in instruction
+	values := fn.locals
+	c := m.walk(*fn)
 	for c.next(&in) {
 		values++
 		switch in.op {
-		case opBlock, opLoop, opIf, opElse, opBrIf:
-			blocks++
 		case opCall, opCallIndirect:
 			fn.calls = true
+			values += m.types[m.callee(&in)].results
 		case opLocalSet, opLocalTee:
 			fn.sets++
-		case opBrTable:
-			targets += uint64(len(in.targets)) + 1
 		}
 	}
-	if c.err != nil {
-		return c.err
-	}
-	blocks *= uint64(fn.locals)
-	m.localsTimesBlocks += blocks
-	m.branchTargets += targets
-	fn.frame = uint32(min(64+8*(values+uint64(fn.locals)), 1<<30))
+	fn.frame = uint32(min(64+8*values, m.limits.StackBytes+1))
+	return c.err
+}
+
+// boundCost holds one function's cost, and the module's so far.
+func (m *Module) boundCost(fn *function, k *cost) error {
+	locals := k.blocks * fn.locals
+	m.localsTimesBlocks += locals
+	m.branchTargets += k.targets
+	m.cost += k.total()
+	l := m.limits
 	for _, err := range []error{
-		m.boundOf(fn.index, "localsTimesBlocks", "locals times blocks", blocks, m.limits.LocalsTimesBlocks),
-		m.boundOf(fn.index, "branchTargets", "br_table targets", targets, m.limits.BranchTargets),
-		m.bound("moduleLocalsTimesBlocks", "locals times blocks", int(m.localsTimesBlocks), m.limits.ModuleLocalsTimesBlocks),
-		m.bound("moduleBranchTargets", "br_table targets", int(m.branchTargets), m.limits.ModuleBranchTargets),
+		m.boundOf(fn.index, "localsTimesBlocks", "locals times blocks", locals, l.LocalsTimesBlocks),
+		m.boundOf(fn.index, "branchTargets", "br_table targets", k.targets, l.BranchTargets),
+		m.boundOf(fn.index, "functionCost", "microseconds of compilation", k.total()/1000, l.FunctionCost),
+		m.bound("moduleLocalsTimesBlocks", "locals times blocks", m.localsTimesBlocks, l.ModuleLocalsTimesBlocks),
+		m.bound("moduleBranchTargets", "br_table targets", m.branchTargets, l.ModuleBranchTargets),
+		m.bound("compileCost", "microseconds of compilation", m.cost/1000, m.compileCost()),
 	} {
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// compileCost is the bound for a module of this size.
+func (m *Module) compileCost() int {
+	const mega = 1 << 20
+	return m.limits.CompileCost * max(mega, len(m.data)) / mega
 }

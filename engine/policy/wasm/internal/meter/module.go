@@ -81,8 +81,9 @@ type Module struct {
 	hasDataCount bool
 	start        uint32
 
-	localsTimesBlocks uint64
-	branchTargets     uint64
+	localsTimesBlocks int
+	branchTargets     int
+	cost              int // of compiling it, in nanoseconds
 }
 
 // section is where a section's content lies.

@@ -19,6 +19,9 @@ const (
 	opReturn       opcode = 0x0f
 	opCall         opcode = 0x10
 	opCallIndirect opcode = 0x11
+	opDrop         opcode = 0x1a
+	opSelect       opcode = 0x1b
+	opSelectTyped  opcode = 0x1c
 	opLocalGet     opcode = 0x20
 	opLocalSet     opcode = 0x21
 	opLocalTee     opcode = 0x22
@@ -30,6 +33,7 @@ const (
 	opLastLoad     opcode = 0x35
 	opFirstStore   opcode = 0x36
 	opLastStore    opcode = 0x3e
+	opMemorySize   opcode = 0x3f
 	opMemoryGrow   opcode = 0x40
 	opI32Const     opcode = 0x41
 	opI64Const     opcode = 0x42
@@ -51,6 +55,7 @@ const (
 	opTableInit    opcode = 0xfc0c
 	opTableCopy    opcode = 0xfc0e
 	opTableGrow    opcode = 0xfc0f
+	opTableSize    opcode = 0xfc10
 	opTableFill    opcode = 0xfc11
 	opV128Const    opcode = 0xfd0c
 )
@@ -103,7 +108,7 @@ func immediateOf(op opcode) immediate {
 		return simdImmediate(op)
 	}
 	switch {
-	case op <= opNop, op == opElse, op == opEnd, op == opReturn, op == 0x1a, op == 0x1b:
+	case op <= opNop, op == opElse, op == opEnd, op == opReturn, op == opDrop, op == opSelect:
 		return immNone
 	case op >= 0x45 && op <= 0xc4, op == 0xd1:
 		return immNone
@@ -126,7 +131,7 @@ func plainImmediate(op opcode) immediate {
 		return immFunction
 	case opCallIndirect:
 		return immCallIndirect
-	case 0x1c:
+	case opSelectTyped:
 		return immTypes
 	case opLocalGet, opLocalSet, opLocalTee:
 		return immLocal
@@ -134,7 +139,7 @@ func plainImmediate(op opcode) immediate {
 		return immGlobal
 	case opTableGet, opTableSet:
 		return immTable
-	case 0x3f, opMemoryGrow:
+	case opMemorySize, opMemoryGrow:
 		return immMemory
 	case opI32Const:
 		return immI32
@@ -166,7 +171,7 @@ func miscImmediate(op opcode) immediate {
 		return immElement
 	case opTableCopy:
 		return immTables
-	case opTableGrow, 0xfc10, opTableFill:
+	case opTableGrow, opTableSize, opTableFill:
 		return immTable
 	}
 	if op <= 0xfc07 {

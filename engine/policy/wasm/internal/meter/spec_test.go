@@ -364,3 +364,22 @@ func isNaN(typ string, bits uint64) bool {
 	}
 	return bits>>52&0x7ff == 0x7ff && bits&(1<<52-1) != 0
 }
+
+// validModules are those that wazero accepts.
+func validModules(t testing.TB, paths []string) []string {
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(api.CoreFeaturesV2))
+	t.Cleanup(func() { _ = r.Close(ctx) })
+	var valid []string
+	for _, path := range paths {
+		module, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if compiled, err := r.CompileModule(ctx, module); err == nil {
+			valid = append(valid, path)
+			_ = compiled.Close(ctx)
+		}
+	}
+	return valid
+}

@@ -16,9 +16,9 @@ func (m *Module) weight(in *instruction) uint64 {
 	case op == opEnd, op == opElse, op == opBlock, op == opLoop, op == opNop:
 		return 0
 	case op == opCall:
-		return 16 + m.callWeight(m.funcs[in.index])
+		return 16 + m.callWeight(in)
 	case op == opCallIndirect:
-		return 24 + m.callWeight(in.index)
+		return 24 + m.callWeight(in)
 	case op == opBrTable:
 		return 8
 	case op == opTableGet, op == opTableSet:
@@ -99,8 +99,8 @@ func (m *Module) loadWeight() uint64 {
 }
 
 // callWeight is for passing parameters and results.
-func (m *Module) callWeight(typ uint32) uint64 {
-	t := m.types[typ]
+func (m *Module) callWeight(in *instruction) uint64 {
+	t := m.types[m.callee(in)]
 	return uint64(t.params + t.results)
 }
 
