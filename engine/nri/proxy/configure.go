@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/ttrpc"
@@ -38,13 +37,8 @@ func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
 // the proxy started their configuration: to the runtime they are like others that
 // connected by themselves, which have none.
 func (l *link) configure(req *api.ConfigureRequest) (changed bool) {
-	t := *l.terms.Load()
-	t.runtime = engine.Runtime{Name: req.GetRuntimeName(), Version: req.GetRuntimeVersion()}
-	if wait := time.Duration(req.GetRequestTimeout()) * time.Millisecond; wait > 0 {
-		t.limit = wait / 2
-	}
-	l.terms.Store(&t)
-	l.proxy.runtime.Store(&t.runtime)
+	l.judges.Configure(req)
+	l.proxy.runtime.Store(&engine.Runtime{Name: req.GetRuntimeName(), Version: req.GetRuntimeVersion()})
 	if l.own == nil || l.own.config == "" {
 		return false
 	}

@@ -27,10 +27,7 @@ func (l *link) asked(m wire.Message) (*ttrpc.Request, error) {
 	}
 	l.lastAsk = m.Stream
 	req := &ttrpc.Request{}
-	if err := proto.Unmarshal(m.Payload, req); err != nil {
-		return nil, fmt.Errorf("a request cannot be read: %w", err)
-	}
-	return req, nil
+	return req, unmarshal(m.Payload, req)
 }
 
 // maxReason is how much of a reason is told. Names that a plugin made up are part

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -59,7 +60,7 @@ var breaches = []struct {
 	{name: "a message that announces 4 GiB", commit: bytesOf(0, 0, 0, 2, 0, 0, 0, 10, 255, 255, 255, 255, 0, 0, 0, 1, 1, 0), reason: "a message of 4294967295 bytes"},
 	{name: "an answer before anything was asked", commit: message(wire.Message{Conn: onPlugin, Stream: 1, Type: wire.Response}), reason: "answers what it was not asked"},
 	{name: "a stream before registration", commit: message(wire.Message{Conn: onRuntime, Stream: 1, Type: wire.Data}), reason: "streams are not relayed"},
-	{name: "a request that cannot be read", commit: message(wire.Message{Conn: onRuntime, Stream: 1, Type: wire.Request, Payload: []byte{0xff}}), reason: "a request cannot be read"},
+	{name: "a request that cannot be read", commit: message(wire.Message{Conn: onRuntime, Stream: 1, Type: wire.Request, Payload: []byte{0xff}}), reason: "Request cannot be read"},
 	{name: "an even number", commit: message(wire.Message{Conn: onRuntime, Stream: 2, Type: wire.Request}), reason: "numbers are odd and go up"},
 	{name: "a large message before registration", commit: func(p *rawPlugin) {
 		p.send(p.request("RegisterPlugin", &api.RegisterPluginRequest{PluginName: strings.Repeat("x", 70_000)}))
@@ -68,7 +69,7 @@ var breaches = []struct {
 		m := p.request("RegisterPlugin", &api.Empty{})
 		m.Payload = encode(p.t, &ttrpc.Request{Service: runtimeService, Method: "RegisterPlugin", Payload: []byte{0xff}})
 		p.send(m)
-	}, reason: "RegisterPlugin cannot be read"},
+	}, reason: "RegisterPluginRequest cannot be read"},
 	{name: "much talk and no registration", commit: func(p *rawPlugin) {
 		for range 16 {
 			p.ask("UpdateContainers", &api.UpdateContainersRequest{})
@@ -98,6 +99,16 @@ var breaches = []struct {
 		m.Payload = encode(p.t, &ttrpc.Request{Service: runtimeService, Method: "UpdateContainers", Payload: []byte{0x0a, 0xff}})
 		p.send(m)
 	}, reason: "UpdateContainersRequest cannot be read"},
+	{member: true, name: "a million updates that are empty", commit: func(p *rawPlugin) {
+		m := p.request("UpdateContainers", &api.Empty{})
+		m.Payload = encode(p.t, &ttrpc.Request{Service: runtimeService, Method: "UpdateContainers", Payload: bytes.Repeat([]byte{0x0a, 0}, 1<<20)})
+		p.send(m)
+	}, reason: "UpdateContainersRequest has too many fields; at most 262144 are allowed"},
+	{member: true, name: "metadata without end", commit: func(p *rawPlugin) {
+		m := p.request("UpdateContainers", &api.Empty{})
+		m.Payload = bytes.Repeat([]byte{0x2a, 0}, 1<<20)
+		p.send(m)
+	}, reason: "Request has too many fields; at most 262144 are allowed"},
 }
 
 func TestBreachesHarmNobodyElse(t *testing.T) {

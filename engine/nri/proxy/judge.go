@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -33,8 +32,8 @@ type answer struct {
 // passes: the runtime looks at nothing else then.
 func (l *link) judge(c *call, m wire.Message) error {
 	rsp := &ttrpc.Response{}
-	if err := proto.Unmarshal(m.Payload, rsp); err != nil {
-		return fmt.Errorf("an answer cannot be read: %w", err)
+	if err := unmarshal(m.Payload, rsp); err != nil {
+		return err
 	}
 	if rsp.GetStatus().GetCode() != int32(codes.OK) {
 		return l.toRuntime.Write(m)
@@ -164,7 +163,7 @@ func (l *link) attempt(c *call, rpl proto.Message, payload []byte, u nri.Updates
 	}
 	d := l.decide(u.Operation, c.deadline, rpl, func(b *nri.Border) *engine.Review { return b.Updates(u) })
 	if err := d.Err(u.Operation); err != nil {
-		log.G(l.ctx).WithError(err).WithField("plugin", l.plugin.String()).
+		log.G(l.ctx).WithError(err).
 			Warnf("Updates that a plugin asks for in reply to %s are left out", u.Operation)
 		return nil, true
 	}
@@ -201,32 +200,27 @@ func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) er
 	return l.forward(ask{stream: m.Stream}, req, size)
 }
 
-// decide has the engine decide a review that build makes of a message.
+// decide has the engine decide a review that build makes of a message. A deadline
+// is when the answer is of no use any more; zero is none.
 func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, build func(*nri.Border) *engine.Review) *engine.Decision {
-	t := l.terms.Load()
-	ctx, cancel := context.WithTimeout(l.ctx, t.limit)
-	defer cancel()
+	ctx := l.ctx
 	if !deadline.IsZero() {
-		ctx, cancel = context.WithDeadline(ctx, deadline)
+		var cancel context.CancelFunc
+		// A quarter of what is left is for telling.
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*3/4)
 		defer cancel()
 	}
-	var r *engine.Review
-	err := guarded(ctx, func() error {
-		r = build(&nri.Border{
-			Runtime: t.runtime, HostRoot: l.proxy.cfg.HostRoot, Places: l.proxy.places, Lookup: l.proxy.cfg.Lookup,
-		})
-		return nil
-	})
-	if err != nil {
-		r = &engine.Review{Version: engine.Version, Operation: op, Plugin: l.plugin, Malformed: []string{err.Error()}}
-	}
-	r.Malformed = append(r.Malformed, strange(m)...)
-	if len(l.proxy.rule(l.plugin.Name).identities) > 0 {
+	return l.judges.Decide(ctx, op, func(b *nri.Border) *engine.Review {
+		r := build(b)
+		r.Malformed = append(r.Malformed, strange(m)...)
+		if len(l.proxy.rule(l.plugin.Name).identities) == 0 {
+			return r
+		}
 		if err := l.verify(); err != nil {
 			r.Malformed = append(r.Malformed, "the plugin is not who registered any more: "+err.Error())
 		}
-	}
-	return l.proxy.cfg.Engine.Decide(ctx, r)
+		return r
+	})
 }
 
 // strange names the fields at the top of a message that this build does not know.
@@ -243,12 +237,4 @@ func strange(m proto.Message) []string {
 		raw = raw[n:]
 	}
 	return reasons
-}
-
-// unmarshal reads what a plugin sends.
-func unmarshal(payload []byte, m proto.Message) error {
-	if err := proto.Unmarshal(payload, m); err != nil {
-		return fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
-	}
-	return nil
 }

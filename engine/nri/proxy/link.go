@@ -8,9 +8,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri"
@@ -36,8 +33,8 @@ type link struct {
 	lastAsk uint32
 	// registered is set when the runtime has taken the plugin.
 	registered atomic.Bool
-	// terms are what the runtime told the plugin.
-	terms atomic.Pointer[terms]
+	// judges has what the runtime told the plugin when it configured it.
+	judges *nri.Judge
 	// jobs are for those who judge apart from the relaying, of whom judging counts
 	// the goroutines and working those at work. silent is closed when the plugin has
 	// said all.
@@ -52,25 +49,19 @@ type link struct {
 	member *nri.Member // of the ledger, from synchronisation on
 }
 
-// terms are what a runtime tells a plugin when it configures it.
-type terms struct {
-	runtime engine.Runtime
-	// limit bounds a decision.
-	limit time.Duration
-}
-
 func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *launched) *link {
 	limits := p.cfg.Limits
-	l := &link{
+	return &link{
 		proxy: p, ctx: ctx, own: own, who: who, conn: conn,
 		fromPlugin: wire.NewReader(conn),
 		toPlugin:   wire.NewWriter(conn, limits.Write),
 		jobs:       make(chan func() error),
 		silent:     make(chan struct{}),
 		asks:       asks{maxCount: limits.Requests, maxBytes: limits.RequestBytes},
+		judges: nri.NewJudge(p.cfg.Engine, nri.Border{
+			Runtime: *p.runtime.Load(), HostRoot: p.cfg.HostRoot, Places: p.places, Lookup: p.cfg.Lookup,
+		}),
 	}
-	l.terms.Store(&terms{runtime: *p.runtime.Load(), limit: api.DefaultPluginRequestTimeout / 2})
-	return l
 }
 
 // connect takes the connection to the runtime.

@@ -63,8 +63,8 @@ func (l *link) greet(deadline time.Time) (*registration, error) {
 			continue
 		}
 		reg := &registration{stream: m.Stream, request: req, plugin: &api.RegisterPluginRequest{}}
-		if err := proto.Unmarshal(req.GetPayload(), reg.plugin); err != nil {
-			return nil, fmt.Errorf("%s cannot be read: %w", registerPlugin, err)
+		if err := unmarshal(req.GetPayload(), reg.plugin); err != nil {
+			return nil, err
 		}
 		if l.own != nil {
 			reg.plugin.PluginName, reg.plugin.PluginIdx = l.own.name, l.own.index

@@ -30,12 +30,11 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) er
 	l := newLink(ctx, p, conn, who, own)
 	defer context.AfterFunc(ctx, func() { l.end(errStopping) })()
 	err = guarded(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
-	logger := log.G(ctx).WithField("plugin", l.plugin.String())
-	switch {
-	case err == nil || parted(err):
-		logger.WithError(err).Info("Plugin disconnected")
-	default:
-		logger.WithError(err).Warn("Plugin disconnected by the guard")
+	logger := log.G(l.ctx).WithError(err)
+	if parted(err) {
+		logger.Info("Plugin disconnected")
+	} else {
+		logger.Warn("Plugin disconnected by the guard")
 	}
 	return err
 }
@@ -82,6 +81,7 @@ func (l *link) run(deadline time.Time) error {
 		return fmt.Errorf("before registering: %w", err)
 	}
 	l.plugin = engine.Plugin{Name: reg.plugin.GetPluginName(), Index: reg.plugin.GetPluginIdx(), Identity: l.identity()}
+	l.ctx = log.WithLogger(l.ctx, log.G(l.ctx).WithField("plugin", l.plugin.String()))
 	if err := l.admit(reg); err != nil {
 		l.dismiss(reg, err)
 		return fmt.Errorf("registration refused: %w", err)

@@ -219,8 +219,11 @@ func TestPanics(t *testing.T) {
 	p := dialRaw(t, r.socket)
 	p.join("10", "asking")
 	if got, want := p.ask("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("a", 1)}}),
-		"nri-guard denied UpdateContainers: malformed request: the message could not be handled: no such table"; got != want {
+		"nri-guard denied UpdateContainers: malformed request: the request could not be handled: no such table"; got != want {
 		t.Errorf("answer %q, want %q", got, want)
+	}
+	if len(r.log.lines("level=error", "panic while handling an NRI request: no such table", "plugin=10-asking")) != 1 {
+		t.Error("it is not logged")
 	}
 	if got := p.ask("UpdateContainers", &api.UpdateContainersRequest{}); got != "" {
 		t.Errorf("answer %q", got)
