@@ -71,6 +71,7 @@ const pageSize = 64 << 10
 func (in *instance) setUp() error {
 	in.begin(context.Background(), in.module.config.StartFuel)
 	defer in.end()
+	defer in.printed.emit(context.Background(), in.module.config.Name, nil)
 	if name := in.module.metered.StartExport; name != "" {
 		if _, err := in.call(in.wasm.ExportedFunction(name)); err != nil {
 			return fmt.Errorf("its start function: %w", in.named(err, "startFuel"))

@@ -75,7 +75,7 @@ func (m *module) compile(ctx context.Context) error {
 	}
 	m.compiled, err = m.box.runtime.CompileModule(ctx, metered)
 	if err != nil {
-		return fmt.Errorf("cannot be compiled: %s", firstLine(err))
+		return fmt.Errorf("cannot be compiled: %s%s", firstLine(err), m.box.cacheHint())
 	}
 	return context.Cause(ctx)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/containerd/log"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"golang.org/x/sys/cpu"
@@ -18,6 +19,15 @@ import (
 type sandbox struct {
 	runtime     wazero.Runtime
 	interpreted bool
+	cache       string
+}
+
+// cacheHint says what else could be wrong where compiling fails.
+func (b *sandbox) cacheHint() string {
+	if b.cache == "" {
+		return ""
+	}
+	return "; where that is about the cache of machine code, " + b.cache + ", empty it or make room for it"
 }
 
 // features are exactly those of WebAssembly 2.0.
@@ -26,8 +36,19 @@ const features = api.CoreFeaturesV2
 // newSandbox returns a runtime that compiles to machine code. Where that cannot be
 // done it is an error, or an interpreter if that is accepted.
 func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
-	config := wazero.NewRuntimeConfigCompiler().WithCoreFeatures(features).WithDebugInfoEnabled(false)
-	if o.Cache != "" {
+	b := &sandbox{cache: o.Cache}
+	config := wazero.NewRuntimeConfigCompiler()
+	if why := tryCompiler(ctx); why != nil {
+		if !o.Interpreter {
+			return nil, fmt.Errorf("modules cannot be compiled to machine code here (%w); "+
+				"with systemd's MemoryDenyWriteExecute, or a security module that forbids the same, they never can; "+
+				"allow it, or set policy.sandbox.interpreter to accept that modules are interpreted, which is about 80 times slower", why)
+		}
+		log.G(ctx).Warnf("WebAssembly modules are interpreted, about 80 times slower, since they cannot be compiled to machine code here: %v", why)
+		// An interpreter can look at the time, at least where a module loops.
+		config = wazero.NewRuntimeConfigInterpreter().WithCloseOnContextDone(true)
+		b.interpreted = true
+	} else if o.Cache != "" {
 		if err := checkCache(o.Cache); err != nil {
 			return nil, err
 		}
@@ -37,40 +58,26 @@ func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
 		}
 		config = config.WithCompilationCache(cache)
 	}
-	r, why := newCompiler(ctx, config)
-	if why == nil {
-		return &sandbox{runtime: r}, allowed().link(ctx, r)
-	}
-	if !o.Interpreter {
-		return nil, fmt.Errorf("modules cannot be compiled to machine code here (%w); "+
-			"with systemd's MemoryDenyWriteExecute, or a security module that forbids the same, they never can; "+
-			"allow it, or set policy.sandbox.interpreter to accept that modules are interpreted, which is about 80 times slower", why)
-	}
-	// An interpreter can look at the time, at least where a module loops.
-	config = wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false).WithCloseOnContextDone(true)
-	b := &sandbox{runtime: wazero.NewRuntimeWithConfig(ctx, config), interpreted: true}
+	b.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features).WithDebugInfoEnabled(false))
 	return b, allowed().link(ctx, b.runtime)
 }
 
-// newCompiler tries whether machine code can be made. wazero itself would fall back
-// to its interpreter without a word, or panic.
-func newCompiler(ctx context.Context, config wazero.RuntimeConfig) (r wazero.Runtime, err error) {
+// tryCompiler says why machine code cannot be made. wazero itself would fall back to
+// its interpreter without a word, or panic.
+func tryCompiler(ctx context.Context) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			r, err = nil, fmt.Errorf("%v", cause)
+			err = fmt.Errorf("%v", cause)
 		}
 	}()
 	if runtime.GOARCH == "amd64" && !cpu.X86.HasSSE41 {
-		return nil, errors.New("the processor has no SSE 4.1")
+		return errors.New("the processor has no SSE 4.1")
 	}
-	r = wazero.NewRuntimeWithConfig(ctx, config)
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler())
+	defer r.Close(ctx) //nolint:errcheck // nothing of it can fail
 	// A module with one function, of no instructions.
-	trial := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x04\x01\x02\x00\x0b")
-	compiled, err := r.CompileModule(ctx, trial)
-	if err != nil {
-		return nil, err
-	}
-	return r, compiled.Close(ctx)
+	_, err = r.CompileModule(ctx, []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x04\x01\x02\x00\x0b"))
+	return err
 }
 
 // validate says what is wrong with a module as it is: instrumenting can make a valid

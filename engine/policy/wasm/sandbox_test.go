@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"context"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +72,25 @@ func withoutMachineCode(t *testing.T, accepted bool) {
 	}
 }
 
+// damage flips the bytes in the middle of what is cached.
+func damage(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		text[len(text)/2] ^= 0xff
+		return os.WriteFile(path, text, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A directory for machine code must be nobody else's.
 func TestCache(t *testing.T) {
 	module := newGuest().answer([]byte("\x08\x01\x12\x02no")).module()
@@ -123,6 +143,11 @@ func TestCache(t *testing.T) {
 		if entries, err := os.ReadDir(good); err != nil || len(entries) == 0 {
 			t.Errorf("%s: %v, %v", good, entries, err)
 		}
+	}
+	damage(t, path("good"))
+	_, err := wasm.Load(t.Context(), []wasm.Config{{Name: "policy", Path: file(t, module)}}, wasm.Options{Cache: path("good")})
+	if err == nil || !strings.Contains(err.Error(), path("good")+", empty it or make room for it") {
+		t.Errorf("damaged: %v", err)
 	}
 	if os.Geteuid() == 0 {
 		if err := os.Chown(path("good"), 65534, 65534); err != nil {
