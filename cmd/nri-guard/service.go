@@ -173,6 +173,7 @@ func (s *service) run(told context.Context, reload <-chan os.Signal) error {
 	ctx, cancel := context.WithCancelCause(told)
 	defer cancel(nil)
 	s.announce(ctx)
+	s.announceAdmin(ctx)
 	parts := s.parts()
 	for i := range parts {
 		parts[i].start(ctx, cancel)

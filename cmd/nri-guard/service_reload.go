@@ -95,11 +95,16 @@ func (s *service) announce(ctx context.Context) {
 	if strips := l.set.Strips(); len(strips) > 0 && s.proxy == nil {
 		log.G(ctx).Warnf("A validator cannot strip; these policies deny: %s", strings.Join(strips, ", "))
 	}
-	if a := l.config.Admin; s.admin != nil {
-		log.G(ctx).Infof("Serving /healthz, /readyz and /metrics on http://%s", s.admin.Address())
-		if a.Public {
-			log.G(ctx).Warn("The admin address is public: who can reach it can see which plugins are connected, and what is wrong")
-		}
+}
+
+// announceAdmin says where to ask.
+func (s *service) announceAdmin(ctx context.Context) {
+	if s.admin == nil {
+		return
+	}
+	log.G(ctx).Infof("Serving /healthz, /readyz and /metrics on http://%s", s.admin.Address())
+	if s.current().config.Admin.Public {
+		log.G(ctx).Warn("The admin address is public: who can reach it can see which plugins are connected, and what is wrong")
 	}
 }
 
