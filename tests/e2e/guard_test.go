@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"testing"
 
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/process"
 )
@@ -29,7 +30,7 @@ type guard struct {
 // newGuard writes a configuration: the node's mode and whatever else is said.
 func newGuard(n *node, more string) *guard {
 	n.Helper()
-	g := &guard{node: n, admin: freeAddress(n), file: filepath.Join(n.dir, "nri-guard.yaml"), log: filepath.Join(n.dir, "decisions", "decisions.ndjson")}
+	g := &guard{node: n, admin: freeAddress(n.T), file: filepath.Join(n.dir, "nri-guard.yaml"), log: filepath.Join(n.dir, "decisions", "decisions.ndjson")}
 	must(n.T, os.MkdirAll(filepath.Dir(g.log), 0o700))
 	g.configure(more)
 	return g
@@ -39,14 +40,15 @@ func (g *guard) configure(more string) {
 	g.node.Helper()
 	m := g.node.mode
 	text := fmt.Sprintf("version: 1\nruntime: {socket: %s}\nvalidator: {enabled: %v}\nproxy: {enabled: %v, socket: %s}\naudit: {path: %s, maxSize: 4000}\nadmin: {address: %q}\n%s\n",
-		m.runtimeSocket(), m.validates(), m.relays(), pluginSocket, g.log, g.admin, more)
+		g.node.socket, m.validates(), m.relays(), pluginSocket, g.log, g.admin, more)
 	must(g.node.T, os.WriteFile(g.file, []byte(text), 0o600))
 }
 
 // freeAddress is one that nobody listens on.
-func freeAddress(n *node) string {
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(n.T, err)
+	must(t, err)
 	defer l.Close() //nolint:errcheck // it only found an address
 	return l.Addr().String()
 }

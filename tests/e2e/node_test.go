@@ -58,6 +58,7 @@ type node struct {
 	ctx        context.Context
 	dir        string
 	mode       mode
+	socket     string // where the runtime listens for plugins
 	containerd *containerd.Containerd
 	docker     *docker.Docker // nil without
 	guard      *guard
@@ -90,13 +91,13 @@ func start(t *testing.T, s setup) *node {
 		must(t, os.RemoveAll(filepath.Dir(socket)))
 		must(t, os.MkdirAll(filepath.Dir(socket), 0o700))
 	}
-	n := &node{T: t, dir: dir, mode: s.mode}
+	n := &node{T: t, dir: dir, mode: s.mode, socket: s.mode.runtimeSocket()}
 	var cancel context.CancelFunc
 	n.ctx, cancel = context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	config := containerd.Config{
 		Dir: dir, Tools: work(runtimes), Image: work(imageFile),
-		NRISocket: s.mode.runtimeSocket(), RequiredPlugins: s.required,
+		NRISocket: n.socket, RequiredPlugins: s.required,
 	}
 	if s.docker {
 		config.NRISocket = ""
@@ -128,7 +129,7 @@ func (n *node) startDocker() {
 	var err error
 	n.docker, err = docker.Start(n.ctx, docker.Config{
 		Dir: n.dir, Tools: work(runtimes), Image: work(imageFile), Containerd: n.containerd.Address,
-		NRISocket: n.mode.runtimeSocket(), CgroupParent: cri.CgroupParent,
+		NRISocket: n.socket, CgroupParent: cri.CgroupParent,
 	})
 	must(n.T, err)
 	n.Cleanup(func() {

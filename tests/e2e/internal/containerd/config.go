@@ -24,6 +24,8 @@ type Config struct {
 	// RequiredPlugins are those without which its default validator rejects
 	// containers; none switches that validator off.
 	RequiredPlugins []string
+	// Metrics is an address for containerd's metrics; none without it.
+	Metrics string
 	// CDIPath has specifications of CDI devices.
 	CDIPath string
 }
@@ -53,6 +55,9 @@ func (c *Config) toml() string {
 		"'io.containerd.snapshotter.v1.devmapper', 'io.containerd.snapshotter.v1.blockfile', 'io.containerd.snapshotter.v1.erofs']\n")
 	fmt.Fprintf(&b, "[grpc]\n  address = %q\n", c.path("containerd.sock"))
 	fmt.Fprintf(&b, "[ttrpc]\n  address = %q\n", c.path("ttrpc.sock"))
+	if c.Metrics != "" {
+		fmt.Fprintf(&b, "[metrics]\n  address = %q\n", c.Metrics)
+	}
 	fmt.Fprintf(&b, "[plugins.'io.containerd.nri.v1.nri']\n  disable = %v\n  socket_path = %q\n  plugin_path = %q\n  plugin_config_path = %q\n",
 		c.NRISocket == "", c.NRISocket, plugins, c.path("no-config"))
 	if len(c.RequiredPlugins) > 0 {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -27,7 +26,6 @@ type Process struct {
 
 	cmd   *exec.Cmd
 	ended chan struct{}
-	once  sync.Once
 	err   error
 }
 
@@ -79,21 +77,23 @@ func (p *Process) Thaw() error { return p.Signal(syscall.SIGCONT) }
 // Stop asks the process to end, kills its group when it does not, and returns once
 // it has ended.
 func (p *Process) Stop() {
-	p.once.Do(func() {
-		_ = p.Thaw()
-		_ = p.Signal(syscall.SIGTERM)
-		select {
-		case <-p.ended:
-		case <-time.After(Grace):
-		}
-	})
-	p.Kill()
+	_ = p.Thaw()
+	_ = p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(Grace):
+		p.Kill()
+	}
 }
 
 // Kill kills the process group and returns once the process has ended.
 func (p *Process) Kill() {
-	_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
-	<-p.ended
+	select {
+	case <-p.ended: // its number may be another's by now
+	default:
+		_ = syscall.Kill(-p.PID(), syscall.SIGKILL)
+		<-p.ended
+	}
 }
 
 // WaitFor waits until a condition holds. It gives up, with the condition's error and
