@@ -17,7 +17,9 @@ type Limits struct {
 	ModuleLocalsTimesBlocks int `yaml:"moduleLocalsTimesBlocks" doc:"locals times blocks of all functions; 5000000 unless given"`
 	Nesting                 int `yaml:"nesting" doc:"depth of nested blocks in a function; 2000 unless given"`
 	BranchTargets           int `yaml:"branchTargets" doc:"targets of br_table in a function; 4000 unless given"`
-	ModuleBranchTargets     int `yaml:"moduleBranchTargets" doc:"targets of br_table in all functions; 100000 unless given"`
+	ModuleBranchTargets     int `yaml:"moduleBranchTargets" doc:"targets of br_table in all functions; 1000000 unless given"`
+	FunctionCost            int `yaml:"functionCost" doc:"estimated microseconds to compile one function; 250000 unless given"`
+	CompileCost             int `yaml:"compileCost" doc:"estimated microseconds to compile all functions, for each MiB of the module; 2000000 unless given"`
 	Globals                 int `yaml:"globals" doc:"globals; 1000 unless given"`
 	Exports                 int `yaml:"exports" doc:"exports; 1000 unless given"`
 	Tables                  int `yaml:"tables" doc:"tables; 4 unless given"`
@@ -44,6 +46,8 @@ func (c *Config) meter() meter.Limits {
 		Nesting:                 l.Nesting,
 		BranchTargets:           l.BranchTargets,
 		ModuleBranchTargets:     l.ModuleBranchTargets,
+		FunctionCost:            l.FunctionCost,
+		CompileCost:             l.CompileCost,
 		Globals:                 l.Globals,
 		Exports:                 l.Exports,
 		Tables:                  l.Tables,

@@ -71,7 +71,7 @@ func TestLoadRefuses(t *testing.T) {
 			g := newGuest()
 			g.Func(g.nothing, nil, wasmtest.Repeat(600_000, 0x01))
 			return g.module()
-		}(), "that functionBytes allows"},
+		}(), "that limits.functionBytes allows"},
 	} {
 		path := file(t, c.module)
 		_, err := wasm.Load(t.Context(), []wasm.Config{{Name: "policy", Path: path}}, wasm.Options{})

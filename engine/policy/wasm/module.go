@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
@@ -54,7 +55,7 @@ func (c *Config) about(err error) error { return fmt.Errorf("%s: %w", c.Path, er
 func (m *module) check(ctx context.Context, bytes []byte) error {
 	var err error
 	if m.metered, err = meter.Check(bytes, m.config.meter()); err != nil {
-		return err
+		return inConfiguration(err)
 	}
 	if err := allowed().check(m.metered); err != nil {
 		return err
@@ -66,6 +67,15 @@ func (m *module) check(ctx context.Context, bytes []byte) error {
 		return fmt.Errorf("is not valid: %s", firstLine(err))
 	}
 	return context.Cause(ctx)
+}
+
+// inConfiguration names a limit by its key in the configuration.
+func inConfiguration(err error) error {
+	var over *meter.LimitError
+	if errors.As(err, &over) && over.Limit != "memoryPages" {
+		over.Limit = "limits." + over.Limit
+	}
+	return err
 }
 
 func (m *module) compile(ctx context.Context) error {

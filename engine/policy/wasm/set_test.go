@@ -90,7 +90,7 @@ func TestSetRefuses(t *testing.T) {
 		"one name twice":   {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/rejects.wasm, name: x}", `guard.yaml:4: policy.wasm[1].name: there is another module of the name "x"`},
 		"no file":          {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "guard.yaml:3: policy.wasm[0]: open " + dir + "/none.wasm: no such file or directory"},
 		"text":             {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "guard.yaml:4: policy.wasm[1]: " + dir + "/text.wasm: no WebAssembly module"},
-		"a limit":          {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x, limits: {functions: 1}}", "that functions allows"},
+		"a limit":          {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x, limits: {functions: 1}}", "that limits.functions allows"},
 		"the cache":        {"policy:\n  sandbox: {cache: cache}\n  wasm:\n  - {path: DIR/allows.wasm, name: x}", `guard.yaml:2: policy.sandbox: cache of machine code "cache": the path must be absolute`},
 		"several":          {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "none.wasm: no such file or directory\nguard.yaml:4: policy.wasm[1]: "},
 		"and others":       {"policy:\n  paths: [DIR/none]\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "stat " + dir + "/none: no such file or directory\nguard.yaml:4: policy.wasm[0]: "},

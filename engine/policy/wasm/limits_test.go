@@ -1,0 +1,43 @@
+package wasm
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
+)
+
+// Each limit that modules are held to has a key, of its own name, that reaches it.
+func TestLimits(t *testing.T) {
+	var c Config
+	keys := reflect.ValueOf(&c.Limits).Elem()
+	for i := range keys.NumField() {
+		keys.Field(i).SetInt(int64(1000 + i))
+		f := keys.Type().Field(i)
+		if want := strings.ToLower(f.Name[:1]) + f.Name[1:]; f.Tag.Get("yaml") != want || !strings.Contains(f.Tag.Get("doc"), "unless given") {
+			t.Errorf("%s has the key %q: %s", f.Name, f.Tag.Get("yaml"), f.Tag.Get("doc"))
+		}
+	}
+	c.MemoryPages = 7
+	limits := reflect.ValueOf(c.meter())
+	for i := range limits.NumField() {
+		name := limits.Type().Field(i).Name
+		want := int64(7)
+		if key := keys.FieldByName(name); key.IsValid() {
+			want = key.Int()
+		}
+		if got := limits.Field(i).Int(); got != want {
+			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+}
+
+// What a limit says names its key in the configuration.
+func TestLimitIsNamed(t *testing.T) {
+	for limit, want := range map[string]string{"nesting": "limits.nesting", "memoryPages": "memoryPages"} {
+		if got := inConfiguration(&meter.LimitError{Limit: limit}).Error(); !strings.HasSuffix(got, " that "+want+" allows") {
+			t.Errorf("%s: %s", limit, got)
+		}
+	}
+}
