@@ -226,8 +226,8 @@ var scenarios = map[string]func(testing.TB, *stage){
 	},
 }
 
-// impatient scenarios have NRI wait for a moment only; they are not played beside
-// others.
+// impatientScenarios have NRI wait for a moment only; they are not played beside
+// those above.
 var impatientScenarios = map[string]func(testing.TB, *stage){
 	"a reply that is too large": func(t testing.TB, s *stage) {
 		connect(t, s.plugins, "10", "large", setting("LARGE", strings.Repeat("x", 5<<20)))
@@ -286,7 +286,10 @@ func TestRelayedAsDirectInTime(t *testing.T) {
 	adaptation.SetPluginRequestTimeout(impatience)
 	t.Cleanup(func() { adaptation.SetPluginRequestTimeout(patience) })
 	for name, play := range impatientScenarios {
-		t.Run(name, func(t *testing.T) { compare(t, play) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // with each other only: their parent waits for them
+			compare(t, play)
+		})
 	}
 }
 

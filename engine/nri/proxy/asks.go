@@ -11,6 +11,10 @@ import (
 type asks struct {
 	maxCount, maxBytes int
 
+	// sending keeps requests in the order of their numbers. It may be held for as
+	// long as the runtime does not read; mu is not.
+	sending sync.Mutex
+
 	mu sync.Mutex
 	// judging counts requests that have no number yet, and bytes how large they are.
 	judging, bytes int
@@ -47,14 +51,24 @@ func (a *asks) drop(size int) {
 }
 
 // number gives a request its new number and calls send with it, before any other
-// request gets one.
+// request is sent.
 func (a *asks) number(k ask, size int, send func(stream uint32) error) error {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	stream, err := a.next(k, size)
+	if err != nil {
+		return err
+	}
+	return send(stream)
+}
+
+func (a *asks) next(k ask, size int) (uint32, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.judging--
 	a.bytes -= size
 	if a.last > 1<<32-4 {
-		return errors.New("there are no more numbers for requests")
+		return 0, errors.New("there are no more numbers for requests")
 	}
 	if a.last == 0 {
 		a.last = 1
@@ -65,7 +79,7 @@ func (a *asks) number(k ask, size int, send func(stream uint32) error) error {
 		a.numbers = map[uint32]ask{}
 	}
 	a.numbers[a.last] = k
-	return send(a.last)
+	return a.last, nil
 }
 
 // answered returns the request that has the number, and forgets it.

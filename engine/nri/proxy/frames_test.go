@@ -347,3 +347,19 @@ func TestLongReasons(t *testing.T) {
 		t.Errorf("%d bytes: %.100s", len(got), got)
 	}
 }
+
+// A runtime that does not read does not keep the proxy from stopping.
+func TestRuntimeThatDoesNotRead(t *testing.T) {
+	_, p, g := newRawRig(t, nil, func(c *proxy.Config) {
+		c.Lookup = func(id string) (*api.PodSandbox, *api.Container) { return testPod(id), testContainer(id) }
+		c.Limits.Drain = 1
+	})
+	u := shares("a", 1)
+	u.Linux.Resources.Unified = map[string]string{"memory.high": strings.Repeat("1", 1<<20)}
+	for range 6 {
+		p.send(p.request("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{u}}))
+	}
+	eventually(t, "they are judged", func() bool { return len(g.decisions.of(engine.UpdateContainers)) == 6 })
+	g.stop()
+	p.closed()
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/containerd/log"
@@ -99,7 +100,7 @@ func (l *link) admit(reg *registration) error {
 		api.CheckPluginName(l.plugin.Name),
 		api.CheckPluginIndex(l.plugin.Index),
 		l.proxy.reserved(l.plugin.Name),
-		l.proxy.rule(l.plugin.Name).demand(l.plugin),
+		l.demanded(),
 		l.proxy.enter(l),
 		l.verify(),
 	} {
@@ -117,6 +118,16 @@ func (l *link) admit(reg *registration) error {
 		l.proxy.leave(l)
 	}
 	return err
+}
+
+// demanded returns why the plugin is not who it has to be, with what stood in the
+// way of finding out.
+func (l *link) demanded() error {
+	err := l.proxy.rule(l.plugin.Name).demand(l.plugin)
+	if err == nil || l.who == nil || len(l.who.Gaps()) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; not observed: %s", err, strings.Join(l.who.Gaps(), "; "))
 }
 
 // verify returns an error if whoever connected is not who it was.
