@@ -3,21 +3,25 @@ package meter
 import "math"
 
 // What compiling a function costs, in nanoseconds as measured with wazero's compiler on the shapes that are worst for it; real guests take
-// about half of it. The compiler finds dominators and loops by walking up chains of blocks, removes redundant parameters of blocks in one
-// pass for each level of loops, and writes bulk operations as loops in place.
+// about half of it. The compiler finds dominators and loops by walking up chains of blocks, looks locals up by walking up the same chains,
+// makes parameters of blocks out of locals, removes redundant ones in one pass for each level of loops, and writes bulk operations as loops
+// in place. What makes it allocate much costs as much more as keeps one function within about 150 MiB.
 const (
 	costFunction  = 10_000
 	costLocal     = 1_000
 	costPlain     = 300     // an instruction
-	costAccess    = 2_500   // of memory, a table, or by a call of the runtime
+	costAccess    = 4_000   // of memory or a table, 3 kB each
+	costTrap      = 20_000  // of a division or truncation, up to 10 kB each
 	costCall      = 6_000   // direct
 	costIndirect  = 32_000  // call_indirect
+	costRuntime   = 8_000   // a call of wazero's own
 	costBulk      = 60_000  // memory.copy, memory.init, table.*
 	costFill      = 300_000 // memory.fill
-	costValue     = 1_000   // a parameter or result of a call, a value that a branch carries
+	costValue     = 1_000   // a parameter or result of a call
 	costBlock     = 6_000
 	costDepth     = 20    // a step up a chain of dominators
 	costParameter = 1_100 // a local that may have to become a parameter of a block
+	costArgument  = 300   // a value for it, from each branch
 	costLoop      = 500   // the same, in a loop, for each level of loops in the function
 	costTarget    = 8_000 // of a br_table
 )
@@ -34,6 +38,7 @@ type cost struct {
 	parameters int // of all loops' heads
 	blocks     int
 	targets    int // of br_table
+	slots      int // values that may need a place in the frame
 }
 
 // unreached is the depth of a label that no branch has reached.
@@ -57,18 +62,19 @@ func (k *cost) block(above int) {
 
 // merge is for the locals and values that become parameters of the present block.
 func (k *cost) merge(values int) {
-	k.sum += costParameter * k.carried(values)
+	n := k.carried(values)
+	k.slots += n
+	k.sum += costParameter * n
 }
 
-func (k *cost) carried(values int) int {
-	return min(k.fn.locals, k.fn.sets) + 1 + values
-}
+// carried counts the locals, the fuel among them, and the values that a branch carries.
+func (k *cost) carried(values int) int { return k.fn.locals + 1 + values }
 
 // branch notes that a label is reached from the present block.
 func (k *cost) branch(c *code, index uint32) {
 	l := &c.labels[len(c.labels)-1-int(index)]
 	l.depth = min(l.depth, k.depth)
-	k.sum += costDepth*k.depth + costPlain*l.arity()
+	k.sum += costDepth*k.depth + costArgument*k.carried(l.arity())
 }
 
 // instruction adds one instruction, which the walker has just passed. What was dead before it is not compiled.
@@ -90,7 +96,7 @@ func (k *cost) instruction(c *code, in *instruction, dead bool) {
 		k.table(c, in)
 	default:
 		if !dead {
-			k.plain(c.module, in)
+			k.plain(c, in)
 		}
 	}
 }
@@ -112,7 +118,7 @@ func (k *cost) open(c *code, in *instruction) {
 	case opLoop:
 		k.loops++
 		k.loopNest = max(k.loopNest, k.loops)
-		k.parameters += k.fn.locals + 1 + c.height
+		k.parameters += k.carried(c.height)
 		k.block(k.depth)
 		k.merge(l.params)
 	case opIf:
@@ -153,23 +159,38 @@ func (k *cost) close(c *code, dead bool) {
 }
 
 // plain adds an instruction that stays within its block, or brings blocks of its own.
-func (k *cost) plain(m *Module, in *instruction) {
+func (k *cost) plain(c *code, in *instruction) {
+	m := c.module
+	k.slots++
 	switch op := in.op; op {
+	case opLocalGet:
+		k.sum += costDepth * k.depth
 	case opCall:
 		k.sum += costCall + k.values(m, in)
 	case opCallIndirect:
 		k.sum += costIndirect + k.values(m, in)
+	case opReturn:
+		k.sum += costValue * m.types[k.fn.typ].results
 	case opMemoryFill:
 		k.inner(costFill)
 	case opMemoryCopy, opMemoryInit, opTableCopy, opTableInit, opTableFill, opTableGrow, opMemoryGrow:
 		k.inner(costBulk)
-	case opTableGet, opTableSet, opRefFunc:
-		k.sum += costAccess
+	case opRefFunc, opDataDrop, opElemDrop:
+		k.sum += costRuntime
 	default:
-		if op >= opFirstLoad && op <= opLastStore || op>>8 != 0 {
-			k.sum += costAccess
-		}
+		k.sum += k.operation(op)
 	}
+}
+
+// operation is for what takes operands from the stack only.
+func (k *cost) operation(op opcode) int {
+	switch {
+	case op >= opFirstLoad && op <= opLastStore, op == opTableGet, op == opTableSet, op>>8 == prefixSIMD:
+		return costAccess
+	case op >= 0x6d && op <= 0x70, op >= 0x7f && op <= 0x82, op >= 0xa8 && op <= 0xb1, op>>8 == prefixMisc:
+		return costTrap
+	}
+	return 0
 }
 
 // inner adds an operation that is compiled to some blocks.
@@ -180,5 +201,6 @@ func (k *cost) inner(own int) {
 
 func (k *cost) values(m *Module, in *instruction) int {
 	t := m.types[m.callee(in)]
+	k.slots += t.results
 	return costValue * (t.params + t.results)
 }

@@ -51,7 +51,7 @@ func (m *Module) readLocals(r *reader, fn *function) error {
 	start := r.pos
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		locals += uint64(r.u32())
-		r.valueType()
+		fn.vectors = r.valueType() == typeV128 || fn.vectors
 	}
 	if r.err == nil && locals > 1<<32-1 {
 		r.fail(start, "too many locals")
@@ -78,26 +78,34 @@ func (m *Module) measure(fn *function) error {
 		}
 		k.instruction(&c, &in, dead)
 	}
+	fn.frame = m.frame(fn, k)
 	return m.boundCost(fn, k)
 }
 
 // survey decodes the function and notes what is needed before it is walked through again.
 func (m *Module) survey(fn *function) error {
 	var in instruction
-	values := fn.locals
 	c := m.walk(*fn)
 	for c.next(&in) {
-		values++
 		switch in.op {
 		case opCall, opCallIndirect:
 			fn.calls = true
-			values += m.types[m.callee(&in)].results
 		case opLocalSet, opLocalTee:
 			fn.sets++
 		}
+		fn.vectors = fn.vectors || in.op>>8 == prefixSIMD
 	}
-	fn.frame = uint32(min(64+8*values, m.limits.StackBytes+1))
 	return c.err
+}
+
+// frame estimates the machine stack that a call of the function takes. The compiler gives each value that is alive while another function is
+// called, or for which registers run short, a place of its own.
+func (m *Module) frame(fn *function, k *cost) uint32 {
+	slot := 8
+	if fn.vectors {
+		slot = 16
+	}
+	return uint32(min(64+slot*(fn.locals+k.slots), m.limits.StackBytes+1))
 }
 
 // boundCost holds one function's cost, and the module's so far.

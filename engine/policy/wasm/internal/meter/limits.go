@@ -8,7 +8,7 @@ type Limits struct {
 	Parameters              int // parameters and results of one type; default 64
 	Imports                 int // default 1,000
 	Functions               int // defined ones; default 30,000
-	FunctionBytes           int // of one function; default 512 KiB
+	FunctionBytes           int // of one function; default 256 KiB
 	Locals                  int // parameters included, of one function; default 2,000
 	LocalsTimesBlocks       int // of one function; default 50,000
 	ModuleLocalsTimesBlocks int // of all functions together; default 5,000,000
@@ -26,7 +26,7 @@ type Limits struct {
 	DataBytes               int // default 16 MiB
 	ElementSegments         int // default 1,000
 	Elements                int // of all segments together; default 65,536
-	StackBytes              int // estimated machine stack of nested calls; default 8 MiB
+	StackBytes              int // estimated machine stack of nested calls; default 16 MiB
 }
 
 // withDefaults fills in what is not set.
@@ -40,7 +40,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.Parameters, 64},
 		{&l.Imports, 1_000},
 		{&l.Functions, 30_000},
-		{&l.FunctionBytes, 512 << 10},
+		{&l.FunctionBytes, 256 << 10},
 		{&l.Locals, 2_000},
 		{&l.LocalsTimesBlocks, 50_000},
 		{&l.ModuleLocalsTimesBlocks, 5_000_000},
@@ -58,7 +58,7 @@ func (l Limits) withDefaults() Limits {
 		{&l.DataBytes, 16 << 20},
 		{&l.ElementSegments, 1_000},
 		{&l.Elements, 65_536},
-		{&l.StackBytes, 8 << 20},
+		{&l.StackBytes, 16 << 20},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value

@@ -50,9 +50,11 @@ const (
 	opRefNull      opcode = 0xd0
 	opRefFunc      opcode = 0xd2
 	opMemoryInit   opcode = 0xfc08
+	opDataDrop     opcode = 0xfc09
 	opMemoryCopy   opcode = 0xfc0a
 	opMemoryFill   opcode = 0xfc0b
 	opTableInit    opcode = 0xfc0c
+	opElemDrop     opcode = 0xfc0d
 	opTableCopy    opcode = 0xfc0e
 	opTableGrow    opcode = 0xfc0f
 	opTableSize    opcode = 0xfc10
@@ -159,7 +161,7 @@ func miscImmediate(op opcode) immediate {
 	switch op {
 	case opMemoryInit:
 		return immMemoryInit
-	case 0xfc09:
+	case opDataDrop:
 		return immData
 	case opMemoryCopy:
 		return immMemories
@@ -167,7 +169,7 @@ func miscImmediate(op opcode) immediate {
 		return immMemory
 	case opTableInit:
 		return immTableInit
-	case 0xfc0d:
+	case opElemDrop:
 		return immElement
 	case opTableCopy:
 		return immTables
