@@ -25,23 +25,31 @@ func BenchmarkRelay(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	req := reference(b)
-	direct := newRelayBench(b, req, nil)
-	baseline := newRelayBench(b, req, engine.New(set.Rules()))
-	nothing := newRelayBench(b, req, engine.New(engine.Rules{Policies: noPolicies{}}))
+	baseline := func() *engine.Engine { return engine.New(set.Rules()) }
+	nothing := func() *engine.Engine { return engine.New(engine.Rules{Policies: noPolicies{}}) }
+	full := reference(b)
+	small := proto.CloneOf(full)
+	small.Adjust = &api.ContainerAdjustment{
+		Env:   []*api.KeyValue{{Key: "GREETING", Value: "hello"}},
+		Linux: &api.LinuxContainerAdjustment{Resources: &api.LinuxResources{Cpu: &api.LinuxCPU{Shares: api.UInt64(512)}}},
+	}
 	for _, bm := range []struct {
-		name    string
-		relayed *relayBench
-		call    func(*relayBench)
+		name   string
+		reply  *api.ValidateContainerAdjustmentRequest
+		engine *engine.Engine
+		call   func(*relayBench)
 	}{
-		{"not judged", baseline, func(r *relayBench) { r.postCreate(b) }},
-		{"judged by no policy", nothing, func(r *relayBench) { r.create(b) }},
-		{"judged by the profile baseline", baseline, func(r *relayBench) { r.create(b) }},
+		{"not judged", full, baseline(), func(r *relayBench) { r.postCreate(b) }},
+		{"two changes judged by no policy", small, nothing(), func(r *relayBench) { r.create(b) }},
+		{"two changes judged by the profile baseline", small, baseline(), func(r *relayBench) { r.create(b) }},
+		{"the reference judged by no policy", full, nothing(), func(r *relayBench) { r.create(b) }},
+		{"the reference judged by the profile baseline", full, baseline(), func(r *relayBench) { r.create(b) }},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
+			direct, relayed := newRelayBench(b, bm.reply, nil), newRelayBench(b, bm.reply, bm.engine)
 			var times [2][]time.Duration
 			for b.Loop() {
-				for i, r := range []*relayBench{direct, bm.relayed} {
+				for i, r := range []*relayBench{direct, relayed} {
 					start := time.Now()
 					bm.call(r)
 					times[i] = append(times[i], time.Since(start))
