@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/containerd"
 	"github.com/nri-guard/nri-guard/tests/e2e/internal/cri"
 )
@@ -33,8 +31,8 @@ type adjustment struct {
 	look, see string
 	// other is another command, for what is there whatever becomes of the rest.
 	other, otherSee string
-	// privileged adjustments need CAP_SYS_RESOURCE when nobody rejects them.
-	privileged bool
+	// refused says that runc refuses it, here or everywhere, when nobody else does.
+	refused bool
 	// reasons are parts of the error that a rejection has to show.
 	reasons []string
 }
@@ -125,8 +123,17 @@ func adjustments() []adjustment {
 	}, {
 		name:        "NRI's ulimit-adjuster, real-time priority",
 		annotations: ulimits("- {type: RLIMIT_RTPRIO, hard: 7, soft: 7}"),
-		want:        rejected, look: "ulimit -r", see: "7\n", privileged: true,
+		want:        rejected, look: "ulimit -r", see: "7\n", refused: true, // without CAP_SYS_RESOURCE
 		reasons: []string{"scheduling", "30-ulimit-adjuster", "RLIMIT_RTPRIO"},
+	}, {
+		name:        "safe kernel parameter of the pod's own namespace",
+		annotations: obedient(`{"linux": {"sysctl": {"kernel.shm_rmid_forced": "1"}}}`),
+		want:        accepted, look: "cat /proc/sys/kernel/shm_rmid_forced", see: "1\n",
+	}, {
+		name:        "safe kernel parameter, but of the host's network",
+		annotations: obedient(`{"linux": {"sysctl": {"net.ipv4.ip_unprivileged_port_start": "0"}}}`),
+		want:        rejected, refused: true,
+		reasons: []string{"sysctls", "10-obedient", "network namespace"},
 	}, {
 		name:        "NVIDIA's plugin, granted CDI device",
 		annotations: cdi("vendor.e2e/thing=one"),
@@ -198,8 +205,8 @@ func (n *node) expected(guarded outcome) outcome {
 
 func (n *node) adjust(a *adjustment) {
 	n.Helper()
-	if can, _ := unix.PrctlRetInt(unix.PR_CAPBSET_READ, unix.CAP_SYS_RESOURCE, 0, 0, 0); a.privileged && n.mode == direct && can == 0 {
-		n.Skip("this machine has no CAP_SYS_RESOURCE")
+	if a.refused && n.mode == direct {
+		n.Skip("without the guard runc refuses it")
 	}
 	_ = os.Remove(hookFile)
 	pod := n.pod("default", a.annotations)

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -66,5 +68,21 @@ func (n *node) rejectedByDocker(err error, reasons []string) {
 	n.says(err.Error(), reasons)
 	if count, err := n.docker.Containers(n.ctx); err != nil || count != 0 {
 		n.Errorf("%d containers are there, %v", count, err)
+	}
+}
+
+// The configurations that deploy/ has for dockerd are dockerd's.
+func TestDockerConfigurations(t *testing.T) {
+	files, err := filepath.Glob("../../deploy/docker/*.json")
+	must(t, err)
+	if len(files) == 0 {
+		t.Fatal("there are none")
+	}
+	for _, f := range files {
+		t.Run(filepath.Base(f), func(t *testing.T) {
+			if out, err := exec.Command(work(runtimes, "dockerd"), "--validate", "--userland-proxy=false", "--config-file", f).CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
 	}
 }

@@ -123,6 +123,6 @@ func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	data, err := os.ReadFile(from)
 	must(t, err)
-	must(t, os.MkdirAll(filepath.Dir(to), 0o700))
+	must(t, os.MkdirAll(filepath.Dir(to), 0o755))
 	must(t, os.WriteFile(to, data, 0o755))
 }

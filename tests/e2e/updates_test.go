@@ -45,6 +45,7 @@ func TestUpdates(t *testing.T) {
 		t.Run(string(m), func(t *testing.T) {
 			n := start(t, setup{mode: m, guard: "policy: {paths: [" + policyDir(t, "enough_memory", littleMemory) + "]}"})
 			plugin := n.obedient("10", "obedient")
+			t.Run("eviction", func(t *testing.T) { n.in(t).eviction() })
 			for _, occasion := range []string{"update", "onStop", "unsolicited"} {
 				for _, amount := range []string{enough, tooFew} {
 					t.Run(occasion+" "+amount, func(t *testing.T) { n.in(t).update(plugin, occasion, amount) })
@@ -89,6 +90,20 @@ func (n *node) update(plugin *process.Process, occasion, amount string) {
 	} else {
 		n.hasMemory(victim, amount)
 	}
+}
+
+// eviction has the plugin ask for the end of another container, which NRI drops where
+// nobody else does.
+func (n *node) eviction() {
+	victim := n.create(n.pod("default", nil), "victim")
+	pod := n.pod("default", orders("obedient", "app", `{"evict": ["`+victim.ID+`"]}`))
+	_, err := pod.Create(n.ctx, "app")
+	if n.mode.relays() {
+		n.rejected(pod, err, []string{"evictions", "10-obedient", victim.ID})
+	} else {
+		must(n.T, err)
+	}
+	n.exec(victim, "true")
 }
 
 // hasMemory checks that a container has an amount of memory.

@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,11 +20,13 @@ type Config struct {
 	Image string
 	// NRISocket is where plugins reach it; "" takes NRI away.
 	NRISocket string
-	// PluginPath has plugins that containerd launches; "" is an empty directory.
-	PluginPath string
 	// RequiredPlugins are those without which its default validator rejects
 	// containers; none switches that validator off.
 	RequiredPlugins []string
+	// File is where the configuration file is written to; config.toml in Dir without it.
+	File string
+	// Imports is a pattern of configuration files that say what is said of NRI.
+	Imports string
 	// Metrics is an address for containerd's metrics; none without it.
 	Metrics string
 	// CDIPath has specifications of CDI devices.
@@ -39,30 +42,26 @@ func (c *Config) write() (string, error) {
 			return "", err
 		}
 	}
-	file := c.path("config.toml")
+	file := cmp.Or(c.File, c.path("config.toml"))
 	return file, os.WriteFile(file, []byte(c.toml()), 0o600)
 }
 
 func (c *Config) toml() string {
-	plugins := c.PluginPath
-	if plugins == "" {
-		plugins = c.path("no-plugins")
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "version = 3\nroot = %q\nstate = %q\n", c.path("root"), c.path("state"))
 	// What needs more of the machine than these tests do.
 	b.WriteString("disabled_plugins = ['io.containerd.snapshotter.v1.btrfs', 'io.containerd.snapshotter.v1.zfs', " +
 		"'io.containerd.snapshotter.v1.devmapper', 'io.containerd.snapshotter.v1.blockfile', 'io.containerd.snapshotter.v1.erofs']\n")
+	if c.Imports != "" {
+		fmt.Fprintf(&b, "imports = [%q]\n", c.Imports)
+	}
 	fmt.Fprintf(&b, "[grpc]\n  address = %q\n", c.path("containerd.sock"))
 	fmt.Fprintf(&b, "[ttrpc]\n  address = %q\n", c.path("ttrpc.sock"))
 	if c.Metrics != "" {
 		fmt.Fprintf(&b, "[metrics]\n  address = %q\n", c.Metrics)
 	}
-	fmt.Fprintf(&b, "[plugins.'io.containerd.nri.v1.nri']\n  disable = %v\n  socket_path = %q\n  plugin_path = %q\n  plugin_config_path = %q\n",
-		c.NRISocket == "", c.NRISocket, plugins, c.path("no-config"))
-	if len(c.RequiredPlugins) > 0 {
-		fmt.Fprintf(&b, "  [plugins.'io.containerd.nri.v1.nri'.default_validator]\n    enable = true\n    required_plugins = ['%s']\n",
-			strings.Join(c.RequiredPlugins, "', '"))
+	if c.Imports == "" {
+		b.WriteString(c.nri())
 	}
 	b.WriteString("[plugins.'io.containerd.cri.v1.runtime']\n  disable_apparmor = true\n  restrict_oom_score_adj = true\n")
 	if c.CDIPath != "" {
@@ -71,4 +70,15 @@ func (c *Config) toml() string {
 	fmt.Fprintf(&b, "  [plugins.'io.containerd.cri.v1.runtime'.cni]\n    conf_dir = %q\n    bin_dirs = [%q]\n", c.path("cni"), c.path("cni"))
 	fmt.Fprintf(&b, "[plugins.'io.containerd.cri.v1.images'.pinned_images]\n  sandbox = '%s'\n", image.Name)
 	return b.String()
+}
+
+// nri is the part about NRI.
+func (c *Config) nri() string {
+	text := fmt.Sprintf("[plugins.'io.containerd.nri.v1.nri']\n  disable = %v\n  socket_path = %q\n  plugin_path = %q\n  plugin_config_path = %q\n",
+		c.NRISocket == "", c.NRISocket, c.path("no-plugins"), c.path("no-config"))
+	if len(c.RequiredPlugins) > 0 {
+		text += fmt.Sprintf("  [plugins.'io.containerd.nri.v1.nri'.default_validator]\n    enable = true\n    required_plugins = ['%s']\n",
+			strings.Join(c.RequiredPlugins, "', '"))
+	}
+	return text
 }

@@ -4,8 +4,9 @@
 // Container runtimes leave much when a test fails: shims, containers, mounts. In
 // here all of it ends with the test, because the kernel kills what is left in a
 // process namespace whose first process ends, and takes its mounts down. /run is
-// the test's own too, so that well-known places such as /run/nri can be used as
-// they are on a node, and a runtime of the machine is not in the way.
+// the tests' own too, and so is what they write to /etc and its like, so that
+// well-known places can be used as on a node, and a runtime of the machine is not
+// in the way.
 package isolate
 
 import (
@@ -70,14 +71,12 @@ func Run(dir, cgroupParent string) (int, error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// Init finishes the isolation, with a /proc of its own processes and a /run that is
-// empty, runs this program inside, and collects orphans until that one has ended. It
+// Init finishes the isolation, with a /proc of its own processes, a /run that is
+// empty and a few other directories that are the machine's to read only, runs this program inside, and collects orphans until that one has ended. It
 // returns its exit code.
 func Init() (int, error) {
-	for _, m := range []struct{ kind, target string }{{"proc", "/proc"}, {"tmpfs", "/run"}} {
-		if err := unix.Mount(m.kind, m.target, m.kind, 0, ""); err != nil {
-			return 0, fmt.Errorf("mounting %s: %w", m.target, err)
-		}
+	if err := mounts(); err != nil {
+		return 0, err
 	}
 	cmd, err := again(insideKey + "=" + os.Getenv(firstKey))
 	if err != nil {
@@ -99,6 +98,29 @@ func Init() (int, error) {
 			return status.ExitStatus(), nil
 		}
 	}
+}
+
+// own are directories of the machine in which files can be written that only the
+// tests see.
+var own = []string{"/etc", "/opt", "/srv", "/var/lib", "/var/log"}
+
+func mounts() error {
+	for _, m := range []struct{ kind, target string }{{"proc", "/proc"}, {"tmpfs", "/run"}} {
+		if err := unix.Mount(m.kind, m.target, m.kind, 0, ""); err != nil {
+			return fmt.Errorf("mounting %s: %w", m.target, err)
+		}
+	}
+	for _, dir := range own {
+		upper, scratch := "/run/own"+dir, "/run/scratch"+dir
+		if err := errors.Join(os.MkdirAll(upper, 0o755), os.MkdirAll(scratch, 0o700)); err != nil {
+			return err
+		}
+		options := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", dir, upper, scratch)
+		if err := unix.Mount("overlay", dir, "overlay", 0, options); err != nil {
+			return fmt.Errorf("mounting an overlay on %s: %w", dir, err)
+		}
+	}
+	return nil
 }
 
 // again is this program with the same arguments and one more variable.

@@ -18,6 +18,7 @@ import (
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
+	"github.com/containerd/ttrpc"
 	"google.golang.org/protobuf/encoding/protojson"
 )
 
@@ -27,13 +28,15 @@ type order struct {
 	Update      []json.RawMessage `json:"update"`      // updates of others in that reply
 	OnStop      []json.RawMessage `json:"onStop"`      // updates of others when it stops
 	Unsolicited []json.RawMessage `json:"unsolicited"` // sent once it has started
+	Evict       []string          `json:"evict"`       // containers to evict in that reply
 	Hang        int               `json:"hang"`        // milliseconds to sleep before the reply to its creation
 	Error       string            `json:"error"`       // instead of a reply to its creation
 }
 
 type plugin struct {
-	name string
-	stub stub.Stub
+	name  string
+	stub  stub.Stub
+	evict []*api.ContainerEviction // for the next reply to a creation; NRI asks for one at a time
 }
 
 func main() {
@@ -56,7 +59,7 @@ func main() {
 }
 
 func (p *plugin) run(index, socket string) error {
-	var opts []stub.Option
+	opts := []stub.Option{stub.WithTTRPCOptions(nil, []ttrpc.ServerOpt{ttrpc.WithUnaryServerInterceptor(p.evictions)})}
 	if p.name != "" {
 		opts = append(opts, stub.WithPluginName(p.name), stub.WithPluginIdx(index))
 	}
@@ -98,8 +101,20 @@ func (p *plugin) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.
 			return nil, nil, err
 		}
 	}
+	for _, id := range o.Evict {
+		p.evict = append(p.evict, &api.ContainerEviction{ContainerId: id, Reason: "told so"})
+	}
 	updates, err := decode(o.Update)
 	return a, updates, err
+}
+
+// evictions adds to replies what NRI's stub has no way to say.
+func (p *plugin) evictions(ctx context.Context, unmarshal ttrpc.Unmarshaler, _ *ttrpc.UnaryServerInfo, method ttrpc.Method) (any, error) {
+	reply, err := method(ctx, unmarshal)
+	if r, ok := reply.(*api.CreateContainerResponse); ok {
+		r.Evict, p.evict = p.evict, nil
+	}
+	return reply, err
 }
 
 // StopContainer does as it is told.
