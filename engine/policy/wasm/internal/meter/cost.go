@@ -8,7 +8,7 @@ import "math"
 // in place. What makes it allocate much costs as much more as keeps one function within about 150 MiB.
 const (
 	costFunction  = 10_000
-	costLocal     = 1_000
+	costLocal     = 2_000
 	costPlain     = 300     // an instruction
 	costAccess    = 4_000   // of memory or a table, 3 kB each
 	costTrap      = 20_000  // of a division or truncation, up to 10 kB each

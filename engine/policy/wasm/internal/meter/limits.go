@@ -15,8 +15,8 @@ type Limits struct {
 	Nesting                 int // open control structures in a function; default 2,000
 	BranchTargets           int // of all br_table in a function; default 4,000
 	ModuleBranchTargets     int // of all functions together; default 1,000,000
-	FunctionCost            int // estimated microseconds to compile one function; default 250,000
-	CompileCost             int // the same for all functions together, for each MiB of the module and part of the first; default 2,000,000
+	FunctionCost            int // estimated microseconds to compile one function; default 150,000
+	CompileCost             int // the same for all functions together, for each MiB of the module and part of the first; default 2,500,000
 	Globals                 int // default 1,000
 	Exports                 int // default 1,000
 	Tables                  int // default 4
@@ -47,8 +47,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Nesting, 2_000},
 		{&l.BranchTargets, 4_000},
 		{&l.ModuleBranchTargets, 1_000_000},
-		{&l.FunctionCost, 250_000},
-		{&l.CompileCost, 2_000_000},
+		{&l.FunctionCost, 150_000},
+		{&l.CompileCost, 2_500_000},
 		{&l.Globals, 1_000},
 		{&l.Exports, 1_000},
 		{&l.Tables, 4},
