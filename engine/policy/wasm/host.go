@@ -19,16 +19,22 @@ type args []uint64
 
 func (a args) u32(i int) uint32 { return api.DecodeU32(a[i]) }
 
-// instanceKey finds the instance in the context of a call.
+// callContext is the context of calls into an instance, which the host finds in it
+// without allocating anything. It has no other values: wazero finds experimental
+// settings in those.
+type callContext struct {
+	context.Context
+	in *instance
+}
+
 type instanceKey struct{}
 
-// Value implements [context.Context]: an instance is the context of its calls, so
-// that the host finds it without allocating anything.
-func (in *instance) Value(key any) any {
+// Value implements [context.Context].
+func (c *callContext) Value(key any) any {
 	if _, ok := key.(instanceKey); ok {
-		return in
+		return c.in
 	}
-	return in.Context.Value(key)
+	return nil
 }
 
 // link makes the functions known to the runtime.

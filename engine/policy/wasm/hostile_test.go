@@ -14,7 +14,7 @@ import (
 
 const (
 	noFuel  = "it ran out of fuel: it burnt the 10000000 that fuel allows"
-	tooDeep = "its calls are nested too deeply: they need more than the 8388608 bytes of stack that limits.stackBytes allows"
+	tooDeep = "its calls are nested too deeply: they need more than the 16777216 bytes of stack that limits.stackBytes allows"
 )
 
 // hostile are modules that do their worst when they are asked, and what they must

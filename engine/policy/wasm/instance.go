@@ -12,9 +12,7 @@ import (
 
 // instance is one instance of a module. It serves one decision at a time.
 type instance struct {
-	// Context is that of the decision, for its end alone; see [instance.Value].
-	context.Context
-
+	ctx         *callContext // of its calls
 	module      *module
 	wasm        api.Module
 	memory      api.Memory
@@ -49,7 +47,8 @@ func (m *module) instantiate() (in *instance, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be instantiated: %s", firstLine(err))
 	}
-	in = &instance{Context: context.Background(), module: m, wasm: x, memory: x.Memory(), printed: printed{most: m.config.LogLines}}
+	in = &instance{module: m, wasm: x, memory: x.Memory(), printed: printed{most: m.config.LogLines}}
+	in.ctx = &callContext{context.Background(), in}
 	in.fuel, _ = x.ExportedGlobal(m.metered.FuelGlobal).(api.MutableGlobal)
 	in.depth, _ = x.ExportedGlobal(m.metered.DepthGlobal).(api.MutableGlobal)
 	if in.fuel == nil || in.depth == nil || in.memory == nil {
@@ -95,7 +94,9 @@ func (in *instance) setUp() error {
 
 // begin hands out fuel, and the same randomness to everybody.
 func (in *instance) begin(ctx context.Context, fuel uint64) {
-	in.Context = ctx
+	if in.module.box.interpreted { // machine code looks at nothing
+		in.ctx = &callContext{ctx, in}
+	}
 	in.budget = int64(fuel)
 	in.fuel.Set(fuel)
 	in.random.Seed(1, 2)
@@ -104,10 +105,7 @@ func (in *instance) begin(ctx context.Context, fuel uint64) {
 }
 
 // end drops what belongs to the decision.
-func (in *instance) end() {
-	in.Context = context.Background()
-	in.input = nil
-}
+func (in *instance) end() { in.input = nil }
 
 // burnt is the fuel used since begin.
 func (in *instance) burnt() uint64 {
@@ -119,7 +117,7 @@ func (in *instance) burnt() uint64 {
 func (in *instance) call(f api.Function, args ...uint64) (uint64, error) {
 	copy(in.stack[:], args)
 	in.depth.Set(0)
-	err := f.CallWithStack(in, in.stack[:])
+	err := f.CallWithStack(in.ctx, in.stack[:])
 	if err == nil && int64(in.fuel.Get()) >= 0 {
 		return in.stack[0], nil
 	}
@@ -130,9 +128,10 @@ func (in *instance) call(f api.Function, args ...uint64) (uint64, error) {
 func (in *instance) close() { _ = in.wasm.Close(context.Background()) } // nothing of it can fail
 
 // worn says whether the instance has served long enough: memory only ever grows, and
-// some modules never give back what they took.
+// some modules never give back what they took. With the interpreter once is enough:
+// what watches the deadline of a call may end after it, and close the instance then.
 func (in *instance) worn() bool {
 	c := &in.module.config
 	grown := in.memory.Size()/pageSize - in.pages
-	return in.module.abi == abiCommand || in.calls >= c.Calls || grown > 0 && grown > (c.MemoryPages-in.pages)/2
+	return in.module.abi == abiCommand || in.module.box.interpreted || in.calls >= c.Calls || grown > 0 && grown > (c.MemoryPages-in.pages)/2
 }

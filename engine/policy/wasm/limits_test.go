@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -29,6 +30,25 @@ func TestLimits(t *testing.T) {
 		}
 		if got := limits.Field(i).Int(); got != want {
 			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+}
+
+// What the keys say of themselves is what holds where they are not given.
+func TestDefaults(t *testing.T) {
+	defaults := reflect.ValueOf(meter.DefaultLimits())
+	keys := reflect.TypeFor[Limits]()
+	for i := range keys.NumField() {
+		f := keys.Field(i)
+		if want := fmt.Sprintf("; %d unless given", defaults.FieldByName(f.Name).Int()); !strings.HasSuffix(f.Tag.Get("doc"), want) {
+			t.Errorf("%s says %q, want %q", f.Name, f.Tag.Get("doc"), want)
+		}
+	}
+	filled := reflect.ValueOf((Config{}).filled())
+	for _, name := range []string{"Fuel", "StartFuel", "MemoryPages", "Instances", "Calls", "RequestBytes", "AnswerBytes", "LogLines"} {
+		f, _ := filled.Type().FieldByName(name)
+		if want := fmt.Sprintf(" %v unless given", filled.FieldByName(name)); !strings.Contains(f.Tag.Get("doc"), want) {
+			t.Errorf("%s says %q, want %q", name, f.Tag.Get("doc"), want)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"syscall"
-)
 
-const defaultModuleBytes = 16 << 20
+	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
+)
 
 // read returns the module's bytes. It must be a regular file: a pipe would have us
 // wait, a device has no end.
@@ -27,7 +27,7 @@ func read(c *Config) ([]byte, error) {
 	}
 	most := c.Limits.ModuleBytes
 	if most <= 0 {
-		most = defaultModuleBytes
+		most = meter.DefaultLimits().ModuleBytes
 	}
 	module, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	switch {

@@ -243,7 +243,7 @@ func TestSetReloads(t *testing.T) {
 	}
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
-	decisions := make([]map[seen]int, 4)
+	decisions := make([]map[seen]int, 2)
 	for i := range decisions {
 		decisions[i] = map[seen]int{}
 		wg.Go(func() {
@@ -259,7 +259,7 @@ func TestSetReloads(t *testing.T) {
 		})
 	}
 	freed := make(chan struct{}, 10)
-	for i := range 6 {
+	for i := range 4 {
 		module := []string{"rejects.wasm", "allows.wasm"}[i%2]
 		next, err := policy.Reload(t.Context(), guard, config(module))
 		if err != nil {
@@ -284,7 +284,7 @@ func TestSetReloads(t *testing.T) {
 			}
 		}
 	}
-	for n := 0; n < 4; { // the last is in force, and another may be on the stack
+	for n := 0; n < 2; { // the last is in force, and another may be on the stack
 		runtime.GC()
 		select {
 		case <-freed:

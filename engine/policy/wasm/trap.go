@@ -33,7 +33,7 @@ func (in *instance) trapped(err error) error {
 		return errNoFuel
 	case uint32(in.depth.Get()) > in.module.metered.StackBytes:
 		return errTooDeep
-	case in.Err() != nil && in.module.box.interpreted:
+	case in.ctx.Err() != nil && in.module.box.interpreted:
 		return errLate
 	case errors.As(err, &exit):
 		return exit
