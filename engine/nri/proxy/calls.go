@@ -27,10 +27,7 @@ type call struct {
 func reading(empty func() proto.Message, payload []byte) func() (proto.Message, error) {
 	return sync.OnceValues(func() (proto.Message, error) {
 		m := empty()
-		if err := proto.Unmarshal(payload, m); err != nil {
-			return nil, fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
-		}
-		return m, nil
+		return m, trust(payload, m)
 	})
 }
 

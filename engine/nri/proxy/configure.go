@@ -19,7 +19,7 @@ func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
 		return false, nil
 	}
 	request := m.request()
-	if err := unmarshal(req.GetPayload(), request); err != nil {
+	if err := trust(req.GetPayload(), request); err != nil {
 		return false, err
 	}
 	if configure {

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -73,6 +74,37 @@ func TestRedact(t *testing.T) {
 		if string(got.ProtoReflect().GetUnknown()) != string(req.ProtoReflect().GetUnknown()) {
 			t.Errorf("%s: fields of a newer NRI are lost", method)
 		}
+	}
+}
+
+// NRI cuts the synchronisation of a node into messages of 4 MiB, which have far more
+// fields than a plugin may send.
+func TestRedactedSynchronisationOfThousands(t *testing.T) {
+	const count = 2000
+	seccomp := &api.LinuxSeccomp{Syscalls: []*api.LinuxSyscall{{Action: "SCMP_ACT_ALLOW", Names: make([]string, 380)}}}
+	for i := range seccomp.Syscalls[0].Names {
+		seccomp.Syscalls[0].Names[i] = "call" + strconv.Itoa(i)
+	}
+	r := newRig(t, nil, func(c *proxy.Config) {
+		c.Plugins = []proxy.Plugin{{Name: "plugin", Redact: proxy.Redact{Env: []string{"*_PASSWORD"}}}}
+	})
+	for i := range count {
+		c := testContainer("c" + strconv.Itoa(i))
+		c.Linux = &api.LinuxContainer{SeccompPolicy: seccomp}
+		r.runtime.pods, r.runtime.containers = append(r.runtime.pods, testPod(c.GetId())), append(r.runtime.containers, c)
+	}
+	shown, open := 0, 0
+	connect(t, r.socket, "10", "plugin", &testPlugin{synchronize: func(_ []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
+		for _, c := range containers {
+			shown++
+			if strings.Contains(strings.Join(c.GetEnv(), " "), "hunter2") {
+				open++
+			}
+		}
+		return nil, nil
+	}})
+	if shown != count || open != 0 {
+		t.Errorf("the plugin is shown %d containers of %d, %d with a secret", shown, count, open)
 	}
 }
 

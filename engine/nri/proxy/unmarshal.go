@@ -25,8 +25,14 @@ func unmarshal(payload []byte, m proto.Message) error {
 			return fmt.Errorf("%s has too many fields; at most %d are allowed", about.Name(), maxFields)
 		}
 	}
+	return trust(payload, m)
+}
+
+// trust reads what the runtime sends, which has as many fields as there are
+// containers.
+func trust(payload []byte, m proto.Message) error {
 	if err := proto.Unmarshal(payload, m); err != nil {
-		return fmt.Errorf("%s cannot be read: %w", about.Name(), err)
+		return fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}
 	return nil
 }
