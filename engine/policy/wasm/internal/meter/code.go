@@ -36,7 +36,6 @@ type code struct {
 	reader
 	module  *Module
 	fn      function
-	locals  int // parameters and declared ones
 	labels  []label
 	targets []uint32
 	height  int   // of the operand stack
@@ -46,7 +45,7 @@ type code struct {
 // walk begins a walk behind the declarations of locals.
 func (m *Module) walk(fn function) code {
 	t := m.types[fn.typ]
-	c := code{module: m, fn: fn, locals: fn.locals}
+	c := code{module: m, fn: fn}
 	c.reader = reader{data: m.data, pos: fn.code, end: fn.end}
 	c.labels = append(make([]label, 0, 16), label{op: opBlock, results: t.results})
 	return c
@@ -102,7 +101,7 @@ func (c *code) immediates(in *instruction) {
 		in.index = c.index("type", len(m.types))
 		in.index2 = c.index("table", m.tables)
 	case immLocal:
-		in.index = c.index("local", c.locals)
+		in.index = c.index("local", c.fn.locals)
 	case immGlobal:
 		in.index = c.index("global", m.globals)
 	case immAccess:

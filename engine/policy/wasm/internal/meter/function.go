@@ -51,7 +51,7 @@ func (m *Module) readLocals(r *reader, fn *function) error {
 	start := r.pos
 	for n := r.count(); n > 0 && r.err == nil; n-- {
 		locals += uint64(r.u32())
-		fn.vectors = r.valueType() == typeV128 || fn.vectors
+		r.valueType()
 	}
 	if r.err == nil && locals > 1<<32-1 {
 		r.fail(start, "too many locals")
@@ -93,19 +93,14 @@ func (m *Module) survey(fn *function) error {
 		case opLocalSet, opLocalTee:
 			fn.sets++
 		}
-		fn.vectors = fn.vectors || in.op>>8 == prefixSIMD
 	}
 	return c.err
 }
 
-// frame estimates the machine stack that a call of the function takes. The compiler gives each value that is alive while another function is
-// called, or for which registers run short, a place of its own.
+// frame estimates the machine stack that a call of the function takes, from above. The compiler gives each value that is alive while another
+// function is called, or for which registers run short, a place of its own; here each has one, as large as a vector.
 func (m *Module) frame(fn *function, k *cost) uint32 {
-	slot := 8
-	if fn.vectors {
-		slot = 16
-	}
-	return uint32(min(64+slot*(fn.locals+k.slots), m.limits.StackBytes+1))
+	return uint32(min(64+16*(fn.locals+k.slots), m.limits.StackBytes+1))
 }
 
 // boundCost holds one function's cost, and the module's so far.
@@ -133,5 +128,5 @@ func (m *Module) boundCost(fn *function, k *cost) error {
 // compileCost is the bound for a module of this size.
 func (m *Module) compileCost() int {
 	const mega = 1 << 20
-	return m.limits.CompileCost * max(mega, len(m.data)) / mega
+	return min(m.limits.CompileCost, 1<<32) * max(mega, len(m.data)) / mega
 }

@@ -1,5 +1,7 @@
 package meter
 
+import "reflect"
+
 // Limits bounds what a module may declare and contain. The zero value of a field means the default. The names of the fields, with a small
 // first letter, are the configuration keys that a LimitError names.
 type Limits struct {
@@ -26,43 +28,47 @@ type Limits struct {
 	DataBytes               int // default 16 MiB
 	ElementSegments         int // default 1,000
 	Elements                int // of all segments together; default 65,536
-	StackBytes              int // estimated machine stack of nested calls; default 16 MiB
+	StackBytes              int // estimated machine stack of nested calls; default 16 MiB, at most 1 GiB
+}
+
+// DefaultLimits are those of a module for which no others are set.
+func DefaultLimits() Limits {
+	return Limits{
+		ModuleBytes:             16 << 20,
+		Types:                   10_000,
+		Parameters:              64,
+		Imports:                 1_000,
+		Functions:               30_000,
+		FunctionBytes:           256 << 10,
+		Locals:                  2_000,
+		LocalsTimesBlocks:       50_000,
+		ModuleLocalsTimesBlocks: 5_000_000,
+		Nesting:                 2_000,
+		BranchTargets:           4_000,
+		ModuleBranchTargets:     1_000_000,
+		FunctionCost:            150_000,
+		CompileCost:             2_500_000,
+		Globals:                 1_000,
+		Exports:                 1_000,
+		Tables:                  4,
+		TableEntries:            65_536,
+		MemoryPages:             64,
+		DataSegments:            100_000,
+		DataBytes:               16 << 20,
+		ElementSegments:         1_000,
+		Elements:                65_536,
+		StackBytes:              16 << 20,
+	}
 }
 
 // withDefaults fills in what is not set.
 func (l Limits) withDefaults() Limits {
-	for _, d := range []struct {
-		field *int
-		value int
-	}{
-		{&l.ModuleBytes, 16 << 20},
-		{&l.Types, 10_000},
-		{&l.Parameters, 64},
-		{&l.Imports, 1_000},
-		{&l.Functions, 30_000},
-		{&l.FunctionBytes, 256 << 10},
-		{&l.Locals, 2_000},
-		{&l.LocalsTimesBlocks, 50_000},
-		{&l.ModuleLocalsTimesBlocks, 5_000_000},
-		{&l.Nesting, 2_000},
-		{&l.BranchTargets, 4_000},
-		{&l.ModuleBranchTargets, 1_000_000},
-		{&l.FunctionCost, 150_000},
-		{&l.CompileCost, 2_500_000},
-		{&l.Globals, 1_000},
-		{&l.Exports, 1_000},
-		{&l.Tables, 4},
-		{&l.TableEntries, 65_536},
-		{&l.MemoryPages, 64},
-		{&l.DataSegments, 100_000},
-		{&l.DataBytes, 16 << 20},
-		{&l.ElementSegments, 1_000},
-		{&l.Elements, 65_536},
-		{&l.StackBytes, 16 << 20},
-	} {
-		if *d.field <= 0 {
-			*d.field = d.value
+	v, defaults := reflect.ValueOf(&l).Elem(), reflect.ValueOf(DefaultLimits())
+	for i := range v.NumField() {
+		if v.Field(i).Int() <= 0 {
+			v.Field(i).Set(defaults.Field(i))
 		}
 	}
+	l.StackBytes = min(l.StackBytes, 1<<30) // counted in 32 bits
 	return l
 }

@@ -99,16 +99,15 @@ type funcType struct {
 
 // function is one defined function.
 type function struct {
-	index   int // among all
-	typ     uint32
-	groups  int // where the declarations of locals begin
-	code    int // where the instructions begin
-	end     int
-	locals  int    // parameters included
-	frame   uint32 // estimated bytes of machine stack
-	calls   bool
-	sets    int  // instructions that set a local
-	vectors bool // there are v128
+	index  int // among all
+	typ    uint32
+	groups int // where the declarations of locals begin
+	code   int // where the instructions begin
+	end    int
+	locals int    // parameters included
+	frame  uint32 // estimated bytes of machine stack
+	calls  bool
+	sets   int // instructions that set a local
 }
 
 var preamble = []byte{0, 'a', 's', 'm'}

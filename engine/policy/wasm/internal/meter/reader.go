@@ -11,6 +11,7 @@ type reader struct {
 	data []byte
 	pos  int
 	end  int
+	file bool // end is the file's
 	err  error
 }
 
@@ -23,7 +24,7 @@ func (r *reader) fail(offset int, format string, args ...any) {
 
 // short is the error of bytes that are missing: the file's end came too early, or only the section's.
 func (r *reader) short() {
-	if r.end == len(r.data) {
+	if r.file {
 		r.fail(r.end, "%w", ErrTruncated)
 		return
 	}

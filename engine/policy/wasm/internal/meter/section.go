@@ -33,7 +33,7 @@ func rank(id byte) int {
 
 // decode reads the sections.
 func (m *Module) decode() error {
-	r := reader{data: m.data, pos: 8, end: len(m.data)}
+	r := reader{data: m.data, pos: 8, end: len(m.data), file: true}
 	last := -1
 	for r.more() {
 		start := r.pos

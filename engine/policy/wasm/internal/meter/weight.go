@@ -93,7 +93,7 @@ func (m *Module) loadWeight() uint64 {
 	case pages <= 128:
 		return 8
 	case pages <= 256:
-		return 20
+		return 24
 	}
 	return 48
 }
