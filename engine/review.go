@@ -102,3 +102,28 @@ func (r *Review) Change(id string) *Change {
 	}
 	return nil
 }
+
+// Common returns what two identities have in common: what differs is as if it could
+// not be observed, and so matches nothing that is demanded.
+func (id *Identity) Common(other *Identity) *Identity {
+	if *id == *other {
+		return id
+	}
+	number := func(a, b, unknown int64) int64 {
+		if a == b {
+			return a
+		}
+		return unknown
+	}
+	text := func(a, b string) string {
+		if a == b {
+			return a
+		}
+		return ""
+	}
+	return &Identity{
+		PID: number(id.PID, other.PID, 0), UID: number(id.UID, other.UID, -1), GID: number(id.GID, other.GID, -1),
+		Exe: text(id.Exe, other.Exe), SHA256: text(id.SHA256, other.SHA256),
+		Cgroup: text(id.Cgroup, other.Cgroup), Unit: text(id.Unit, other.Unit),
+	}
+}

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,8 @@ const (
 // real plugin processes, and looks at what comes of a creation.
 func TestRun(t *testing.T) {
 	const strip = "policy: {timeout: 20s, enforcement: {writable_mounts: strip}}\n"
+	granting := fmt.Sprintf(`plugins: [{name: through, identity: {uid: %d}, grants: [{field: env, keys: [LD_PRELOAD]}]}]
+`, os.Getuid())
 	for name, c := range map[string]struct {
 		config  string
 		through []string // what plugins ask for that come to the guard's socket
@@ -36,8 +39,12 @@ func TestRun(t *testing.T) {
 		"proxy, rejected": {config: asProxy, through: []string{preload},
 			denied: []string{"nri-guard denied CreateContainer", "environment: ", "plugin 10-through, env LD_PRELOAD"}},
 		"proxy, stripped": {config: asProxy + strip, through: []string{scratch}, env: "A"},
-		"both, accepted":  {config: asBoth, through: []string{greeting, `{"env": [{"key": "B"}]}`}, env: "B GREETING"},
-		"both, stripped":  {config: asBoth + strip, through: []string{scratch}, env: "A"},
+		"proxy, granted":  {config: asProxy + granting, through: []string{preload}, env: "LD_PRELOAD"},
+		"both, granted":   {config: asBoth + granting, through: []string{preload, greeting}, env: "GREETING LD_PRELOAD"},
+		"both, granted to who came through": {config: asBoth + granting, through: []string{greeting}, past: []string{preload},
+			denied: []string{"plugin 10-past did not come through the proxy", "explains: add env LD_PRELOAD", "plugin 10-past, env LD_PRELOAD"}},
+		"both, accepted": {config: asBoth, through: []string{greeting, `{"env": [{"key": "B"}]}`}, env: "B GREETING"},
+		"both, stripped": {config: asBoth + strip, through: []string{scratch}, env: "A"},
 		"both, one goes past": {config: asBoth, through: []string{greeting}, past: []string{`{"env": [{"key": "B"}]}`},
 			denied: []string{`validator "99-nri-guard" rejected container adjustment`, "10-past"}},
 		"both, one goes past and does nothing": {config: asBoth, past: []string{`{}`},

@@ -2,17 +2,12 @@ package nri
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/containerd/nri/pkg/api"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -31,20 +26,20 @@ const (
 // Ledger remembers which plugins are connected through a proxy, and what they were
 // let have of the containers that are being created. A validator holds the merged
 // adjustment against it: what nobody was allowed came past the proxy, whatever the
-// names of the plugins say. It is safe for concurrent use.
+// names of the plugins say, and what somebody was allowed is known to be theirs. It
+// is safe for concurrent use.
 type Ledger struct {
 	mu        sync.Mutex
 	builtin   []engine.Plugin
-	members   map[*Member]struct{}
-	departed  map[string][]time.Time // when those of a name have left
-	creations map[string]*creation   // by the id of the container
+	members   map[*Member]time.Time // when they left, zero while they are connected
+	creations map[string]*creation  // by the id of the container
 	now       func() time.Time
 }
 
 // Member is a plugin that is connected through the proxy.
 type Member struct {
 	ledger *Ledger
-	name   string
+	plugin engine.Plugin
 }
 
 // creation is what plugins were let have of one container.
@@ -53,17 +48,13 @@ type creation struct {
 	by map[*Member][]mark
 }
 
-// mark stands for one change of a container.
-type mark [sha256.Size]byte
-
 // NewLedger returns a ledger. The plugins are those that are part of the runtime and
 // consulted beside the proxy's, one for each entry. NRI's default validator need
 // not be named.
 func NewLedger(builtin ...engine.Plugin) *Ledger {
 	return &Ledger{
 		builtin:   append(slices.Clone(builtin), engine.Plugin{Index: "00", Name: "default-validator"}),
-		members:   map[*Member]struct{}{},
-		departed:  map[string][]time.Time{},
+		members:   map[*Member]time.Time{},
 		creations: map[string]*creation{},
 		now:       time.Now,
 	}
@@ -71,10 +62,10 @@ func NewLedger(builtin ...engine.Plugin) *Ledger {
 
 // Join takes in a plugin that the runtime will consult from now on.
 func (l *Ledger) Join(p engine.Plugin) *Member {
-	m := &Member{ledger: l, name: p.String()}
+	m := &Member{ledger: l, plugin: p}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.members[m] = struct{}{}
+	l.members[m] = time.Time{}
 	return m
 }
 
@@ -83,11 +74,9 @@ func (m *Member) Leave() {
 	l := m.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.members[m]; !ok {
-		return
+	if left, ok := l.members[m]; ok && left.IsZero() {
+		l.members[m] = l.now()
 	}
-	delete(l.members, m)
-	l.departed[m.name] = append(l.departed[m.name], l.now())
 	l.expire()
 }
 
@@ -116,12 +105,7 @@ func (m *Member) Approve(r *engine.Review) {
 // expire forgets what is old.
 func (l *Ledger) expire() {
 	now := l.now()
-	for name, times := range l.departed {
-		times = slices.DeleteFunc(times, func(t time.Time) bool { return now.Sub(t) > departedKept })
-		if l.departed[name] = times; len(times) == 0 {
-			delete(l.departed, name)
-		}
-	}
+	maps.DeleteFunc(l.members, func(_ *Member, left time.Time) bool { return !left.IsZero() && now.Sub(left) > departedKept })
 	if len(l.creations) < creationsKept {
 		maps.DeleteFunc(l.creations, func(_ string, c *creation) bool { return now.Sub(c.at) > creationKept })
 		return
@@ -132,38 +116,36 @@ func (l *Ledger) expire() {
 	delete(l.creations, oldest)
 }
 
-// Unexplained returns why the merged adjustment of a container cannot have come
-// through the proxy alone, sorted: plugins that were consulted more often than they
-// are connected, and changes that nobody was let have, or not as often. It is empty
-// where all is explained. What it knows of the container is forgotten.
-func (l *Ledger) Unexplained(r *engine.Review) []string {
-	id := r.Container.GetId()
+// Explain holds the merged adjustment of a container against what plugins were let
+// have of it. Each change becomes theirs who were let have it, and plugins get the
+// identity that was observed. It returns why the rest cannot have come through the
+// proxy, sorted: plugins that were consulted more often than they are connected, and
+// changes that nobody was let have, or not as often; nothing where all is explained.
+// What it knows of the container is forgotten.
+func (l *Ledger) Explain(r *engine.Review) (unexplained []string) {
 	l.mu.Lock()
 	l.expire()
-	surplus := l.surplus(r.Plugins)
-	left := map[mark]int{}
-	if c := l.creations[id]; c != nil {
-		for _, marks := range c.by {
-			for _, k := range marks {
-				left[k]++
-			}
-		}
+	unexplained = l.surplus(r.Plugins)
+	for i := range r.Plugins {
+		r.Plugins[i].Identity = l.identity(r.Plugins[i].String())
 	}
+	id := r.Container.GetId()
+	of := l.creations[id]
 	delete(l.creations, id)
 	l.mu.Unlock()
 
-	reasons := surplus
+	left := of.allowances()
 	for _, c := range r.Changes {
-		for _, k := range marksOf(c, false) {
-			if left[k] == 0 {
-				reasons = append(reasons, fmt.Sprintf("nothing that the proxy let through explains: %s", inFull(c)))
-				break
-			}
-			left[k]--
+		owners, ok := left.take(marksOf(c, false))
+		switch {
+		case !ok:
+			unexplained = append(unexplained, fmt.Sprintf("nothing that the proxy let through explains: %s", inFull(c)))
+		case len(owners) > 0:
+			own(c, owners)
 		}
 	}
-	slices.Sort(reasons)
-	return slices.Compact(reasons)
+	slices.Sort(unexplained)
+	return slices.Compact(unexplained)
 }
 
 // surplus finds the names that were consulted more often than they are connected.
@@ -173,10 +155,7 @@ func (l *Ledger) surplus(consulted []engine.Plugin) []string {
 		connected[p.String()]++
 	}
 	for m := range l.members {
-		connected[m.name]++
-	}
-	for name, times := range l.departed {
-		connected[name] += len(times)
+		connected[m.plugin.String()]++
 	}
 	count := map[string]int{}
 	var reasons []string
@@ -189,77 +168,35 @@ func (l *Ledger) surplus(consulted []engine.Plugin) []string {
 	return reasons
 }
 
+// identity is what all who are connected under a name have in common.
+func (l *Ledger) identity(name string) *engine.Identity {
+	if slices.ContainsFunc(l.builtin, func(p engine.Plugin) bool { return p.String() == name }) {
+		return nil
+	}
+	var common *engine.Identity
+	for m := range l.members {
+		switch {
+		case m.plugin.String() != name:
+		case m.plugin.Identity == nil:
+			return nil
+		case common == nil:
+			common = m.plugin.Identity
+		default:
+			common = common.Common(m.plugin.Identity)
+		}
+	}
+	return common
+}
+
+// own makes a change the plugins'.
+func own(c *engine.Change, owners []engine.Plugin) {
+	c.Owners, c.Plugin = owners, engine.Plugin{}
+	if len(owners) == 1 {
+		c.Plugin = owners[0]
+	}
+}
+
 // inFull describes a change for people.
 func inFull(c *engine.Change) string {
 	return strings.TrimSpace(fmt.Sprintf("%s (container %s)", c, c.Container))
-}
-
-// marksOf identifies a change by what becomes of the container: where two plugins
-// have a part in it, what there was before depends on who is asked, and so do all
-// judgements that compare with it. RDT classes are merged member by member: of one
-// plugin's own reply each member counts, of the merged one those that differ from
-// what there was.
-func marksOf(c *engine.Change, own bool) []mark {
-	rdt, ok := c.Value.(*api.LinuxRdt)
-	if !ok || c.Op == engine.Remove {
-		return []mark{markOf(c, outcome(c))}
-	}
-	old, _ := c.Old.(*api.LinuxRdt)
-	var marks []mark
-	for _, member := range []struct {
-		name       string
-		value, was proto.Message
-	}{
-		{"closId", rdt.GetClosId(), old.GetClosId()},
-		{"schemata", rdt.GetSchemata(), old.GetSchemata()},
-		{"enableMonitoring", rdt.GetEnableMonitoring(), old.GetEnableMonitoring()},
-	} {
-		set := member.value.ProtoReflect().IsValid()
-		if set && (own || !proto.Equal(member.value, member.was)) {
-			marks = append(marks, markOf(c, member.name, encode(member.value)))
-		}
-	}
-	return marks
-}
-
-func markOf(c *engine.Change, rest ...string) mark {
-	parts := append([]string{c.Container, string(c.Field), c.Key}, rest...)
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return mark(h.Sum(nil))
-}
-
-// outcome is what will be there.
-func outcome(c *engine.Change) string {
-	if c.Op == engine.Remove {
-		return "-"
-	}
-	switch v := c.Value.(type) {
-	case *engine.Mount:
-		return "=" + encode(append([]string{v.Type, v.Source}, v.Options...))
-	case *engine.Device:
-		d := *v
-		d.HostPaths = nil
-		return "=" + encode(d)
-	default:
-		return "=" + encode(v)
-	}
-}
-
-// encode writes a value so that equal ones come out equal.
-func encode(v any) string {
-	if m, ok := v.(proto.Message); ok {
-		b, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
-		if err != nil {
-			return fmt.Sprintf("%v", m)
-		}
-		return string(b)
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprintf("%#v", v)
-	}
-	return string(b)
 }

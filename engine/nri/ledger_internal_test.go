@@ -20,26 +20,26 @@ func TestLedgerForgetsInTime(t *testing.T) {
 
 	m.Approve(review)
 	now = now.Add(creationKept)
-	if got := l.Unexplained(review); len(got) != 0 {
+	if got := l.Explain(review); len(got) != 0 {
 		t.Errorf("not explained in time: %q", got)
 	}
 	m.Approve(review)
 	now = now.Add(creationKept + 1)
-	if got := l.Unexplained(review); len(got) != 1 {
+	if got := l.Explain(review); len(got) != 1 {
 		t.Errorf("explained too late: %q", got)
 	}
 
 	none := &engine.Review{Container: &api.Container{Id: "d"}, Plugins: []engine.Plugin{p}}
 	m.Leave()
 	now = now.Add(departedKept)
-	if got := l.Unexplained(none); len(got) != 0 {
+	if got := l.Explain(none); len(got) != 0 {
 		t.Errorf("it has just left: %q", got)
 	}
 	now = now.Add(1)
-	if got := l.Unexplained(none); len(got) != 1 {
+	if got := l.Explain(none); len(got) != 1 {
 		t.Errorf("it has long left: %q", got)
 	}
-	if len(l.creations)+len(l.departed)+len(l.members) != 0 {
+	if len(l.creations)+len(l.members) != 0 {
 		t.Error("something is kept forever")
 	}
 }

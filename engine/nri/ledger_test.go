@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/containerd/nri/pkg/adaptation"
@@ -125,7 +126,7 @@ func FuzzLedger(f *testing.F) {
 		if !ok {
 			return
 		}
-		if got := ledgerOf(replies, 0, 1, 2).Unexplained(merged); len(got) > 0 {
+		if got := ledgerOf(replies, 0, 1, 2).Explain(merged); len(got) > 0 {
 			t.Errorf("not explained: %q", got)
 			t.Logf("container %s", protojson.Format(c))
 			for i := range p.answers {
@@ -133,7 +134,7 @@ func FuzzLedger(f *testing.F) {
 			}
 			t.Logf("merged %s\nreview %v", protojson.Format(p.merged.GetAdjust()), merged.Changes)
 		}
-		if got := ledgerOf(replies).Unexplained(merged); len(merged.Changes) > 0 && len(got) == 0 {
+		if got := ledgerOf(replies).Explain(merged); len(merged.Changes) > 0 && len(got) == 0 {
 			t.Error("nothing explains everything")
 		}
 	})
@@ -219,7 +220,7 @@ func TestLedgerExplainsMerges(t *testing.T) {
 		}
 		merges++
 		changes += len(merged.Changes)
-		if got := ledgerOf(replies, 0, 1, 2).Unexplained(merged); len(got) > 0 {
+		if got := ledgerOf(replies, 0, 1, 2).Explain(merged); len(got) > 0 {
 			t.Errorf("not explained: %q", got)
 			t.Logf("container %s", protojson.Format(c))
 			for i := range p.answers {
@@ -227,7 +228,7 @@ func TestLedgerExplainsMerges(t *testing.T) {
 			}
 			t.Fatalf("merged %s\nreview %v", protojson.Format(p.merged.GetAdjust()), merged.Changes)
 		}
-		if got := ledgerOf(replies).Unexplained(merged); len(merged.Changes) > 0 && len(got) == 0 {
+		if got := ledgerOf(replies).Explain(merged); len(merged.Changes) > 0 && len(got) == 0 {
 			t.Error("nothing explains everything")
 		}
 	}
@@ -307,9 +308,82 @@ func TestLedgerFindsWhatCamePast(t *testing.T) {
 		m := l.Join(p)
 		l.Join(q)
 		m.Approve(adjusted(p, "c", tt.through))
-		if got := l.Unexplained(tt.merged); !slices.Equal(got, tt.want) {
+		if got := l.Explain(tt.merged); !slices.Equal(got, tt.want) {
 			t.Errorf("%s:\n got %q\nwant %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// NRI's book knows names, and of hooks and rules not who asked for which. The ledger
+// knows who was let have what.
+func TestLedgerKnowsWhose(t *testing.T) {
+	who := func(pid, uid int64, exe string) *engine.Identity { return &engine.Identity{PID: pid, UID: uid, Exe: exe} }
+	p, q := engine.Plugin{Index: "10", Name: "p", Identity: who(1, 0, "/p")}, engine.Plugin{Index: "20", Name: "q", Identity: who(2, 7, "/q")}
+	older := engine.Plugin{Index: "10", Name: "p", Identity: who(3, 0, "/p")}
+	other := engine.Plugin{Index: "10", Name: "p", Identity: who(4, 5, "/other")}
+	unknown := engine.Plugin{Index: "10", Name: "p"}
+	validator := engine.Plugin{Index: "00", Name: "default-validator"}
+	type lets map[*engine.Plugin]*api.ContainerAdjustment
+	for _, tt := range []struct {
+		name       string
+		through    lets
+		left       []engine.Plugin // moments ago
+		merged     *engine.Review
+		want       string // owners, by change
+		identities string // of those consulted
+	}{
+		{name: "one", through: lets{&p: variable("A", "1")}, merged: whole("c", variable("A", "1"), p),
+			want: "env:A [10-p 1]", identities: "10-p 1 0 /p"},
+		{name: "each its hook", through: lets{&p: hooks("/a"), &q: hooks("/b")}, merged: whole("c", hooks("/a", "/b"), p, q),
+			want: "hook:poststop [10-p 1], hook:poststop#2 [20-q 2]", identities: "10-p 1 0 /p, 20-q 2 7 /q"},
+		{name: "both the same hook", through: lets{&p: hooks("/a"), &q: hooks("/a")}, merged: whole("c", hooks("/a", "/a"), p, q),
+			want: "hook:poststop [10-p 1 20-q 2], hook:poststop#2 [10-p 1 20-q 2]", identities: "10-p 1 0 /p, 20-q 2 7 /q"},
+		{name: "one takes over from the other", through: lets{&p: variable("A", "1")}, left: []engine.Plugin{older}, merged: whole("c", variable("A", "1"), p),
+			want: "env:A [10-p 1]", identities: "10-p 0 0 /p"},
+		{name: "two who are not alike", through: lets{&p: variable("A", "1"), &other: variable("B", "1")}, merged: whole("c", variable("B", "1"), p, other),
+			want: "env:B [10-p 4]", identities: "10-p 0 -1 , 10-p 0 -1 "},
+		{name: "one of whom nothing is known", through: lets{&p: variable("A", "1"), &unknown: nil}, merged: whole("c", variable("A", "1"), p, p),
+			want: "env:A [10-p 1]", identities: "10-p, 10-p"},
+		{name: "nobody was let have it", through: lets{&p: variable("A", "1")}, merged: whole("c", variable("B", "1"), p),
+			want: "env:B [] unexplained", identities: "10-p 1 0 /p"},
+		{name: "part of the runtime", through: lets{&validator: nil}, merged: whole("c", nil, validator), identities: "00-default-validator"},
+		{name: "a stranger", merged: whole("c", nil, p), want: "unexplained", identities: "10-p"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := nri.NewLedger()
+			for _, gone := range tt.left {
+				l.Join(gone).Leave()
+			}
+			for plugin, adjust := range tt.through {
+				l.Join(*plugin).Approve(adjusted(*plugin, "c", adjust))
+			}
+			unexplained := l.Explain(tt.merged)
+			var got, identities []string
+			for _, c := range tt.merged.Changes {
+				var owners []string
+				for _, o := range c.Owners {
+					owners = append(owners, fmt.Sprint(o, " ", o.Identity.PID))
+				}
+				if (len(c.Owners) == 1) != (c.Plugin != engine.Plugin{}) && len(unexplained) == 0 {
+					t.Errorf("%s is of %v and by %v", c.ID, c.Owners, c.Plugin)
+				}
+				got = append(got, fmt.Sprint(c.ID, " ", owners))
+			}
+			text := strings.Join(got, ", ")
+			if len(unexplained) > 0 {
+				text = strings.TrimSpace(text + " unexplained")
+			}
+			for _, p := range tt.merged.Plugins {
+				text := p.String()
+				if id := p.Identity; id != nil {
+					text += fmt.Sprintf(" %d %d %s", id.PID, id.UID, id.Exe)
+				}
+				identities = append(identities, text)
+			}
+			if got := strings.Join(identities, ", "); text != tt.want || got != tt.identities {
+				t.Errorf("changes:\n got %s\nwant %s\nplugins:\n got %s\nwant %s", text, tt.want, got, tt.identities)
+			}
+		})
 	}
 }
 
@@ -320,15 +394,15 @@ func TestLedgerForgets(t *testing.T) {
 	m := l.Join(p)
 	merged := func() *engine.Review { return whole("c", variable("A", "1"), p) }
 	m.Approve(adjusted(p, "c", variable("A", "1")))
-	if got := l.Unexplained(merged()); len(got) != 0 {
+	if got := l.Explain(merged()); len(got) != 0 {
 		t.Errorf("not explained: %q", got)
 	}
-	if got := l.Unexplained(merged()); len(got) != 1 {
+	if got := l.Explain(merged()); len(got) != 1 {
 		t.Errorf("explained once more: %q", got)
 	}
 	m.Approve(adjusted(p, "c", variable("A", "1")))
 	m.Approve(adjusted(p, "c", variable("A", "2")))
-	if got := l.Unexplained(merged()); len(got) != 1 {
+	if got := l.Explain(merged()); len(got) != 1 {
 		t.Errorf("explained by what was overtaken: %q", got)
 	}
 	// A plugin that dies in the middle stands among those consulted, and so does what
@@ -336,7 +410,7 @@ func TestLedgerForgets(t *testing.T) {
 	m.Approve(adjusted(p, "c", variable("A", "1")))
 	m.Leave()
 	m.Leave()
-	if got := l.Unexplained(merged()); len(got) != 0 {
+	if got := l.Explain(merged()); len(got) != 0 {
 		t.Errorf("not explained: %q", got)
 	}
 	// However many there are, the latest is there.
@@ -344,10 +418,10 @@ func TestLedgerForgets(t *testing.T) {
 	for i := range 3000 {
 		m.Approve(adjusted(p, fmt.Sprint(i), variable("A", "1")))
 	}
-	if got := l.Unexplained(whole("2999", variable("A", "1"), p)); len(got) != 0 {
+	if got := l.Explain(whole("2999", variable("A", "1"), p)); len(got) != 0 {
 		t.Errorf("not explained: %q", got)
 	}
-	if got := l.Unexplained(whole("0", variable("A", "1"), p)); len(got) != 1 {
+	if got := l.Explain(whole("0", variable("A", "1"), p)); len(got) != 1 {
 		t.Errorf("everything is kept: %q", got)
 	}
 }

@@ -22,7 +22,7 @@ func comparing(t testing.TB, r *rig, ledger *nri.Ledger) {
 	connect(t, r.runtime.socket, self.Index, self.Name, &testPlugin{
 		mask: 1 << (api.Event_VALIDATE_CONTAINER_ADJUSTMENT - 1),
 		validate: func(req *api.ValidateContainerAdjustmentRequest) error {
-			if reasons := ledger.Unexplained(border.Adjustment(req)); len(reasons) > 0 {
+			if reasons := ledger.Explain(border.Adjustment(req)); len(reasons) > 0 {
 				return errors.New(strings.Join(reasons, "; "))
 			}
 			return nil

@@ -25,9 +25,10 @@ const (
 // Explainer holds a review of a merged adjustment against what has been approved
 // before, plugin by plugin. It is safe for concurrent use.
 type Explainer interface {
-	// Unexplained returns why parts of the review cannot be what was approved,
+	// Explain fills in what is known of the plugins, and of who was let have each
+	// change, and returns why parts of the review cannot be what was approved,
 	// sorted; nothing when all is explained.
-	Unexplained(r *engine.Review) []string
+	Explain(r *engine.Review) (unexplained []string)
 }
 
 // Config says how to validate. Engine must be set.
@@ -45,7 +46,8 @@ type Config struct {
 	// seen nothing: updates of other containers are denied.
 	Lookup func(id string) (*api.PodSandbox, *api.Container)
 	// Ledger, where it is set, must explain every review: what it cannot explain is
-	// malformed, and denied in every profile.
+	// malformed, and denied in every profile. Without it nobody knows the identity of
+	// plugins.
 	Ledger Explainer
 	// Self are other plugins of the guard's own, such as its observer. They are not
 	// held responsible for changes.
@@ -108,7 +110,7 @@ func (h handler) ValidateContainerAdjustment(ctx context.Context, req *api.Valid
 	d := h.v.judge.DecidePromptly(ctx, engine.CreateContainer, func(b *nri.Border) *engine.Review {
 		r := b.Adjustment(req)
 		if h.v.ledger != nil {
-			r.Malformed = append(r.Malformed, h.v.ledger.Unexplained(r)...)
+			r.Malformed = append(r.Malformed, h.v.ledger.Explain(r)...)
 		}
 		return r
 	})

@@ -21,12 +21,12 @@ import (
 // explainer says the same of every review.
 type explainer []string
 
-func (e explainer) Unexplained(*engine.Review) []string { return e }
+func (e explainer) Explain(*engine.Review) []string { return e }
 
 // broken is one that does not.
 type broken struct{}
 
-func (broken) Unexplained(*engine.Review) []string { panic("boom") }
+func (broken) Explain(*engine.Review) []string { panic("boom") }
 
 // TestValidator has a plugin ask for a variable, or more.
 func TestValidator(t *testing.T) {
