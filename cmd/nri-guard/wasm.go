@@ -32,8 +32,10 @@ func (f *wasmFlag) modules() []wasm.Config {
 	return list
 }
 
-// moduleName makes the name of a policy of that of a file.
+// moduleName makes the name of a policy of that of a file: no_agents of
+// 10-no-agents.wasm.
 func moduleName(file string) string {
 	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
-	return strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
+	name = strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
+	return strings.TrimLeft(name, "0123456789_")
 }

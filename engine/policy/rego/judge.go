@@ -15,6 +15,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // maxQueries bounds the queries that a judge keeps. There is one for each set of
@@ -184,11 +185,11 @@ func (j *Judge) encode(r *engine.Review) (input *ast.Term, err error) {
 		switch cause := recover().(type) {
 		case nil:
 		case runtime.Error:
-			err = panicked(cause)
+			err = panics.Error(cause)
 		case error:
 			err = cause
 		default:
-			err = panicked(cause)
+			err = panics.Error(cause)
 		}
 	}()
 	return ast.NewTerm(j.encoder.encode(r)), nil

@@ -13,6 +13,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/util"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // Program is what sources were compiled to. It does not change, and is safe for
@@ -76,7 +77,7 @@ func load(ctx context.Context, s Sources, p *problems) (program *Program, module
 	defer func() {
 		if cause := recover(); cause != nil {
 			program = nil
-			p.add("policies", 0, "OPA gave up: %v", panicked(cause))
+			p.add("policies", 0, "OPA gave up: %v", panics.Error(cause))
 		}
 	}()
 	origins := readAll(s, p)

@@ -12,6 +12,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // asked is a policy that is not off.
@@ -82,7 +83,7 @@ var errLate = errors.New("it had no answer in time")
 func (j *Judge) run(ctx context.Context, body ast.Body, input *ast.Term, rules topdown.VirtualCache, budget time.Duration) (result topdown.QueryResult, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = panicked(cause)
+			err = panics.Error(cause)
 		}
 	}()
 	cancel := topdown.NewCancel()

@@ -3,6 +3,7 @@ package wasm_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
@@ -164,7 +165,7 @@ func TestCommandSeesTheDocument(t *testing.T) {
 // A change that does not exist is a failure, in the engine.
 func TestUnknownChange(t *testing.T) {
 	p := mustLoad(t, says(`{"violations": [{"change": "mount:/x"}]}`), wasm.Config{})
-	d := engine.New(engine.Rules{Policies: set{p}}).Decide(t.Context(), small())
+	d := engine.New(engine.Rules{Policies: set{p}, Timeout: time.Minute}).Decide(t.Context(), small())
 	if d.Allowed || len(d.Failures) != 1 || d.Failures[0].Message != `it objects to a change "mount:/x" that is not in the review` {
 		t.Errorf("decision: %+v", d)
 	}

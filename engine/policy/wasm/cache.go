@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // checkCache says why a directory must not hold machine code that is going to be
@@ -55,4 +56,13 @@ func checkAbove(dir string) error {
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// owner returns the user that a file belongs to.
+func owner(info os.FileInfo) (uid int, known bool) {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(s.Uid), true
 }

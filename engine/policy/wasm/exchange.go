@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // exchange is one question to one policy, and what comes of it.
@@ -38,7 +39,7 @@ func (x *exchange) run(ctx context.Context) {
 func (x *exchange) ask(ctx context.Context, in *instance) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			x.violations, x.err = nil, panicked(cause)
+			x.violations, x.err = nil, panics.Error(cause)
 		}
 	}()
 	in.begin(ctx, x.config.Fuel)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // instance is one instance of a module. It serves one decision at a time.
@@ -39,7 +41,7 @@ type instance struct {
 func (m *module) instantiate() (in *instance, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			in, err = nil, panicked(cause)
+			in, err = nil, panics.Error(cause)
 		}
 	}()
 	config := wazero.NewModuleConfig().WithName("").WithStartFunctions()

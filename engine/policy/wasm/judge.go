@@ -9,6 +9,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/document"
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 )
 
 // Requester is what [engine.Review.Messages] has to be for a policy of NRI's
@@ -73,7 +74,7 @@ var errNoMessages = errors.New("it was not made of NRI's messages, without which
 func (q *question) request(m *module) (request []byte, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = fmt.Errorf("the review could not be shown to it: %w", panicked(cause))
+			err = fmt.Errorf("the review could not be shown to it: %w", panics.Error(cause))
 		}
 	}()
 	form, made := &q.message, q.makeMessage

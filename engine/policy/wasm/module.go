@@ -8,6 +8,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 
+	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
 )
 
@@ -26,7 +27,7 @@ type module struct {
 func newModule(ctx context.Context, box *sandbox, c Config) (m *module, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			m, err = nil, c.about(panicked(cause))
+			m, err = nil, c.about(panics.Error(cause))
 		}
 	}()
 	bytes, err := read(&c)

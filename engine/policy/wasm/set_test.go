@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/nri/pkg/api"
 
@@ -121,7 +122,7 @@ func twoVariables() *engine.Review {
 // Modules decide beside Rego, by their enforcement.
 func TestSetDecides(t *testing.T) {
 	dir := directory(t)
-	const objects = "policy:\n  profile: {enforce: privileged}\n  wasm: [{name: own, path: DIR/objects.wasm}]\n"
+	const objects = "policy:\n  timeout: 1m\n  profile: {enforce: privileged}\n  wasm: [{name: own, path: DIR/objects.wasm}]\n"
 	for name, c := range map[string]struct {
 		text    string
 		allowed bool
@@ -227,7 +228,7 @@ func TestSetRevision(t *testing.T) {
 func TestSetReloads(t *testing.T) {
 	dir := directory(t)
 	config := func(module string) policy.Config {
-		return policy.Config{Policy: policy.Policies{Profile: policy.Profile{Enforce: policy.Privileged},
+		return policy.Config{Policy: policy.Policies{Profile: policy.Profile{Enforce: policy.Privileged}, Timeout: policy.Duration(time.Minute),
 			Wasm: []wasm.Config{{Name: "own", Path: filepath.Join(dir, module)}}}}
 	}
 	set, err := policy.Load(t.Context(), config("allows.wasm"))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
-	"runtime"
 	"strings"
 )
 
@@ -80,27 +78,6 @@ func firstLine(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	line = strings.TrimPrefix(line, "wasm error: ")
 	return clean(strings.TrimSuffix(line, " (recovered by wazero)"), maxLine)
-}
-
-// panicked makes an error of what was recovered, with the place that it comes from.
-// To be called by the function that recovers.
-func panicked(cause any) error {
-	var pcs [64]uintptr
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
-	where, panicking := "unknown place", false
-	for {
-		frame, more := frames.Next()
-		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
-		if panicking && !inRuntime {
-			where = fmt.Sprintf("%s:%d", path.Base(frame.File), frame.Line)
-			break
-		}
-		panicking = panicking || frame.Function == "runtime.gopanic"
-		if !more {
-			break
-		}
-	}
-	return fmt.Errorf("panic: %v (%s)", cause, where)
 }
 
 // bare is a context without values: wazero finds experimental settings in those.

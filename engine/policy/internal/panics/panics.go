@@ -1,4 +1,5 @@
-package rego
+// Package panics describes panics of policies, which are failures like others.
+package panics
 
 import (
 	"fmt"
@@ -7,15 +8,13 @@ import (
 	"strings"
 )
 
-// panicked makes an error of what was recovered, with the place that it comes
-// from. To be called by the function that recovers.
-func panicked(cause any) error {
-	return fmt.Errorf("panic: %v (%s)", cause, panicSite())
-}
+// Error makes an error of what was recovered, with the place that it comes from. To
+// be called by the function that recovers.
+func Error(cause any) error { return fmt.Errorf("panic: %v (%s)", cause, site()) }
 
-// panicSite is the innermost place outside the runtime that the panic went
+// site is the innermost place outside the runtime that the panic went
 // through, as FILE:LINE.
-func panicSite() string {
+func site() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs[:])])
 	panicking := false
