@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -222,6 +223,8 @@ func (r *specRun) module(c specCommand, as string) error {
 	return nil
 }
 
+var errAccepted = errors.New("accepted")
+
 // refused holds that both sides refuse a module, or that neither does: wazero accepts a segment that does not fit its table.
 func (r *specRun) refused(c specCommand) error {
 	module, err := os.ReadFile(filepath.Join(r.dir, c.Filename))
@@ -231,7 +234,7 @@ func (r *specRun) refused(c specCommand) error {
 	_, original := r.sides[0].load(module, "")
 	_, ours := r.sides[1].load(module, "")
 	if (original == nil) != (ours == nil) {
-		return fmt.Errorf("the original: %v, metered: %v", original, ours)
+		return fmt.Errorf("the original: %w, metered: %w", cmp.Or(original, errAccepted), cmp.Or(ours, errAccepted))
 	}
 	if (c.Type == "assert_invalid" || c.Type == "assert_malformed") && ours == nil {
 		return fmt.Errorf("accepted, though %s", c.Text)
