@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -34,12 +35,17 @@ func fstat(f *os.File) (stat, error) {
 // does not show in its times.
 const settled = 3 * time.Second
 
+// settled says whether whoever changes the file from now on cannot hide it.
+func (s stat) settled() bool { return time.Since(time.Unix(s.ctime.Unix())) >= settled }
+
 // maxDigests is how many digests are remembered.
 const maxDigests = 256
 
 // digests remembers what files have been hashed to, by their state. Files that
-// many ask for at a time are hashed once. The zero value works.
+// many ask for at a time are hashed once, and one file at a time: hashing must not
+// keep the guard from its work. The zero value works.
 type digests struct {
+	turns   turns
 	mu      sync.Mutex
 	entries map[stat]*digest
 	order   []stat // oldest first
@@ -52,10 +58,10 @@ type digest struct {
 }
 
 // of returns the digest of a file that is in the given state, in lower-case
-// hexadecimal. It closes the file.
-func (d *digests) of(ctx context.Context, f *os.File, st stat) (string, error) {
-	if time.Since(time.Unix(st.ctime.Unix())) < settled {
-		return hash(ctx, f, st)
+// hexadecimal, for a process of a user. It closes the file.
+func (d *digests) of(ctx context.Context, f *os.File, st stat, uid int64) (string, error) {
+	if !st.settled() {
+		return d.hash(ctx, f, st, uid)
 	}
 	e, mine := d.entry(st)
 	if mine {
@@ -64,7 +70,7 @@ func (d *digests) of(ctx context.Context, f *os.File, st stat) (string, error) {
 			defer close(e.done)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 			defer cancel()
-			if e.sum, e.err = hash(ctx, f, st); e.err != nil {
+			if e.sum, e.err = d.hash(ctx, f, st, uid); e.err != nil {
 				d.forget(st, e)
 			}
 		}()
@@ -118,10 +124,16 @@ func (d *digests) forget(st stat, e *digest) {
 // lets nobody write to a file that runs; a network's file system may.
 var errChanging = errors.New("the executable was changed while it was read")
 
-// hash reads a file, which must be in the same state before and after. It closes
-// the file.
-func hash(ctx context.Context, f *os.File, st stat) (string, error) {
+// hash reads a file when it is the user's turn. It must be in the same state before
+// and after. It closes the file.
+func (d *digests) hash(ctx context.Context, f *os.File, st stat, uid int64) (string, error) {
 	defer f.Close() //nolint:errcheck // it is only read
+	if err := d.turns.wait(ctx, uid); err != nil {
+		return "", err
+	}
+	done := sync.OnceFunc(d.turns.done)
+	defer done()
+	defer time.AfterFunc(DefaultTimeout, done).Stop() // the file system may never answer
 	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(&untilDone{ctx, f}, st.size+1))
 	if err != nil {
@@ -137,7 +149,8 @@ func hash(ctx context.Context, f *os.File, st stat) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// untilDone reads until the context ends.
+// untilDone reads until the context ends. Whoever else has something to do comes
+// first, piece by piece.
 type untilDone struct {
 	ctx  context.Context
 	file io.Reader
@@ -147,5 +160,6 @@ func (u *untilDone) Read(b []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err
 	}
+	runtime.Gosched()
 	return u.file.Read(b)
 }

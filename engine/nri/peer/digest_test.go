@@ -48,7 +48,7 @@ func TestDigests(t *testing.T) {
 	ctx := t.Context()
 	open, st := aged(t, "hello")
 	const want = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-	if sum, err := d.of(ctx, open(), st); sum != want || err != nil {
+	if sum, err := d.of(ctx, open(), st, 0); sum != want || err != nil {
 		t.Errorf("%s, %v", sum, err)
 	}
 	if len(d.entries) != 0 {
@@ -58,7 +58,7 @@ func TestDigests(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if sum, err := d.of(ctx, open(), st); sum != want || err != nil {
+			if sum, err := d.of(ctx, open(), st, 0); sum != want || err != nil {
 				t.Errorf("%s, %v", sum, err)
 			}
 		})
@@ -68,7 +68,7 @@ func TestDigests(t *testing.T) {
 		t.Errorf("%d are remembered", len(d.entries))
 	}
 	d.entries[st].sum = "remembered"
-	if sum, err := d.of(ctx, open(), st); sum != "remembered" || err != nil {
+	if sum, err := d.of(ctx, open(), st, 0); sum != "remembered" || err != nil {
 		t.Errorf("it is hashed again: %s, %v", sum, err)
 	}
 }
@@ -91,13 +91,13 @@ func TestDigestOfAnotherState(t *testing.T) {
 			var d digests
 			other := st
 			change(&other)
-			if _, err := d.of(t.Context(), open(), other); !errors.Is(err, errChanging) {
+			if _, err := d.of(t.Context(), open(), other, 0); !errors.Is(err, errChanging) {
 				t.Errorf("%v", err)
 			}
 			if len(d.entries)+len(d.order) != 0 {
 				t.Error("a failure is remembered")
 			}
-			if _, err := d.of(t.Context(), open(), st); err != nil {
+			if _, err := d.of(t.Context(), open(), st, 0); err != nil {
 				t.Error(err)
 			}
 		})
@@ -109,7 +109,7 @@ func TestFutureState(t *testing.T) {
 	var d digests
 	open, st := aged(t, "hello")
 	st.ctime.Sec += 1000
-	if _, err := d.of(t.Context(), open(), st); !errors.Is(err, errChanging) {
+	if _, err := d.of(t.Context(), open(), st, 0); !errors.Is(err, errChanging) {
 		t.Errorf("%v", err)
 	}
 	if len(d.entries) != 0 {
@@ -145,12 +145,12 @@ func TestOneThatHangs(t *testing.T) {
 	settle(t, st)
 	hung, _ := d.entry(stat{ino: 1}) // somebody hashes it and does not come to an end
 	defer close(hung.done)
-	if _, err := d.of(t.Context(), open(), st); err != nil {
+	if _, err := d.of(t.Context(), open(), st, 0); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.of(ctx, open(), stat{ino: 1}); !errors.Is(err, context.Canceled) {
+	if _, err := d.of(ctx, open(), stat{ino: 1}, 0); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -160,7 +160,8 @@ func TestGivenUp(t *testing.T) {
 	open, st := aged(t, "hello")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := hash(ctx, open(), st); !errors.Is(err, context.Canceled) {
+	var d digests
+	if _, err := d.hash(ctx, open(), st, 0); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

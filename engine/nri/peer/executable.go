@@ -22,6 +22,8 @@ type executable struct {
 	path     string
 	sha256   string
 	dev, ino uint64
+	// state is the one that the digest is of, where that was settled then, else zero.
+	state stat
 }
 
 func (e executable) unknown() bool { return e == executable{} }
@@ -31,10 +33,10 @@ func (e executable) same(o executable) bool {
 	return e.dev == o.dev && e.ino == o.ino && e.sha256 == o.sha256
 }
 
-// look reads path and digest of what the process runs. A path that has been
+// look reads path and digest of what a process of the user runs. A path that has been
 // removed ends in " (deleted)", as the kernel has it; so may the name of a file
 // that is there, which is why nothing is cut off.
-func (i *Inspector) look(ctx context.Context, dir *procDir) (executable, error) {
+func (i *Inspector) look(ctx context.Context, dir *procDir, uid int64) (executable, error) {
 	path, err := dir.readlink("exe")
 	if err != nil {
 		return executable{}, err
@@ -56,7 +58,10 @@ func (i *Inspector) look(ctx context.Context, dir *procDir) (executable, error) 
 		_ = f.Close()
 		return exe, fmt.Errorf("%s: %w", path, err)
 	}
-	exe.sha256, err = i.digests.of(ctx, f, st)
+	settled := st.settled()
+	if exe.sha256, err = i.digests.of(ctx, f, st, uid); err == nil && settled {
+		exe.state = st
+	}
 	return exe, err
 }
 

@@ -140,7 +140,7 @@ func (i *Inspector) hold(id engine.Identity, pidfd int) (_ *Peer, err error) {
 
 // fill reads what can be found out of the process.
 func (i *Inspector) fill(p *Peer) {
-	exe, err := i.executable(p.dir)
+	exe, err := i.executable(p.dir, p.identity.UID)
 	if err != nil {
 		p.gap("executable", err)
 	}
@@ -159,7 +159,7 @@ func (p *Peer) gap(what string, err error) {
 
 // executable looks at what the process runs. It is given up when it takes too
 // long: a file system may never answer.
-func (i *Inspector) executable(dir *procDir) (executable, error) {
+func (i *Inspector) executable(dir *procDir, uid int64) (executable, error) {
 	type result struct {
 		exe executable
 		err error
@@ -168,7 +168,7 @@ func (i *Inspector) executable(dir *procDir) (executable, error) {
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {
-		exe, err := i.look(ctx, dir)
+		exe, err := i.look(ctx, dir, uid)
 		done <- result{exe, err}
 	}()
 	select {

@@ -54,7 +54,10 @@ func (p *Peer) Verify() error {
 	if p.exe.unknown() {
 		return nil // there is nothing to compare with, and nothing was claimed
 	}
-	now, err := p.inspector.executable(p.dir)
+	if p.untouched() {
+		return p.alive()
+	}
+	now, err := p.inspector.executable(p.dir, p.identity.UID)
 	if err != nil && (p.exe.sha256 != "" || now.unknown()) {
 		if gone := p.alive(); gone != nil {
 			return gone
@@ -66,6 +69,21 @@ func (p *Peer) Verify() error {
 			p.identity.PID, p.exe.path, p.exe.sha256, now.path, now.sha256, ErrReplaced)
 	}
 	return p.alive()
+}
+
+// untouched says whether the process runs a file that nobody has touched since it
+// was hashed.
+func (p *Peer) untouched() bool {
+	if p.exe.state == (stat{}) {
+		return false
+	}
+	f, err := p.dir.open("exe")
+	if err != nil {
+		return false
+	}
+	defer f.Close() //nolint:errcheck // only looked at
+	st, err := fstat(f)
+	return err == nil && st == p.exe.state
 }
 
 // alive asks the pidfd, and then whether the directory is of the same process.
