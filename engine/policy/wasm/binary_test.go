@@ -33,6 +33,7 @@ func corpus() map[string][]byte {
 		c.make(g)
 		all["set up: "+name] = g.module()
 	}
+	maps.Copy(all, hostileNames())
 	for name, body := range map[string][]byte{
 		"nested blocks": wasmtest.Cat(wasmtest.Repeat(1_900, opBlock, void), wasmtest.Repeat(1_900, opEnd)),
 		"nested loops":  wasmtest.Cat(wasmtest.Repeat(1_900, opLoop, void), wasmtest.Repeat(1_900, opEnd)),

@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"strings"
 	"syscall"
@@ -243,6 +244,37 @@ func hostileSetUp() map[string]struct {
 			g.Export("plugin_configure", wasmtest.FunctionKind, g.Func(g.pair, nil, forever(), wasmtest.I64Const(0)))
 		}, "it cannot be set up: plugin_configure: " + noStartFuel},
 		"data beyond memory": {func(g *guest) { g.Data(2<<16-1, []byte("ab")) }, "it cannot be instantiated: "},
+	}
+}
+
+// hostileNames are custom sections of names that lie about what is in them. Such a
+// section means nothing: a module is what it is without.
+func hostileNames() map[string][]byte {
+	all := map[string][]byte{}
+	for _, n := range []int{1, 100_000_000, 1<<32 - 1} {
+		count := wasmtest.U(n)
+		for name, content := range map[string][]byte{
+			"module":           wasmtest.Cat(0, count),
+			"functions":        wasmtest.Cat(1, wasmtest.Vec(count)),
+			"locals":           wasmtest.Cat(2, wasmtest.Vec(count)),
+			"locals of one":    wasmtest.Cat(2, wasmtest.Vec(wasmtest.Cat(1, 0, count))),
+			"a function's":     wasmtest.Cat(1, wasmtest.Vec(wasmtest.Cat(1, 0, count))),
+			"one of no number": wasmtest.Cat(9, count),
+		} {
+			g := newGuest()
+			g.Custom("name", content)
+			all[fmt.Sprintf("names: %s, %d", name, n)] = g.module()
+		}
+	}
+	return all
+}
+
+// Names that lie do not keep a module from being loaded, nor cost anything.
+func TestHostileNames(t *testing.T) {
+	for name, module := range hostileNames() {
+		if got := failure(mustLoad(t, module, wasm.Config{}), small()); got != "" {
+			t.Errorf("%s: %s", name, got)
+		}
 	}
 }
 

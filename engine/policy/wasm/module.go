@@ -64,7 +64,7 @@ func (m *module) check(ctx context.Context, bytes []byte) error {
 	if m.abi, err = abiOf(m.metered, &m.config); err != nil {
 		return err
 	}
-	if err := validate(ctx, bytes); err != nil {
+	if err := validate(ctx, m.metered.Stripped()); err != nil {
 		return fmt.Errorf("is not valid: %s", firstLine(err))
 	}
 	return context.Cause(ctx)

@@ -33,6 +33,18 @@ func (m *Module) Instrument() ([]byte, error) {
 	return out, nil
 }
 
+// Stripped gives the module without its custom sections, which mean nothing to it and may be malformed: a decoder that reads the names in
+// them trusts counts that nobody has checked.
+func (m *Module) Stripped() []byte {
+	out := append(make([]byte, 0, len(m.data)), m.data[:8]...)
+	for _, id := range order {
+		if m.sections[id].present {
+			out = appendSection(out, byte(id), m.content(id))
+		}
+	}
+	return out
+}
+
 func (m *Module) content(id int) []byte {
 	s := m.sections[id]
 	return m.data[s.start:s.end]
