@@ -112,6 +112,9 @@ type decision struct {
 	Result struct {
 		Allowed bool `json:"allowed"`
 	} `json:"result"`
+	Metrics struct {
+		Nanoseconds float64 `json:"timer_decision_ns"`
+	} `json:"metrics"`
 }
 
 // decisions reads the decision log.

@@ -40,6 +40,7 @@ type sample struct {
 	creations []float64 // ms
 	validate  float64   // ms that containerd waited for the validator, on average
 	call      float64   // ms that containerd waited for a plugin, on average
+	decide    float64   // ms that a decision took, on average, by the decision log
 	ready     float64   // ms from start to readiness
 	resident  float64   // MiB
 }
@@ -67,6 +68,7 @@ func (n *node) turn(metrics string, m mode, null bool, ask func(*runtime.Contain
 	var running []*process.Process
 	if m != direct {
 		c.guard = newGuard(&c, "")
+		must(n.T, os.RemoveAll(c.guard.log)) // of the turn before
 		begin := time.Now()
 		c.guard.start()
 		s.ready = milliseconds(time.Since(begin))
@@ -91,6 +93,7 @@ func (n *node) turn(metrics string, m mode, null bool, ask func(*runtime.Contain
 	s.call = after.since(before, "10-one")
 	if m != direct {
 		s.resident = c.resident(c.guard.PID())
+		s.decide = c.guard.took()
 	}
 	for _, p := range slices.Backward(running) {
 		p.Stop()
@@ -138,6 +141,18 @@ func (n *node) timeCreations(pod *cri.Pod, count int, ask func(*runtime.Containe
 	return times
 }
 
+// took is how long a decision took on average, in milliseconds, by the decision log.
+func (g *guard) took() float64 {
+	g.node.Helper()
+	var sum, count float64
+	for _, d := range g.decisions() {
+		if d.Operation == "CreateContainer" {
+			sum, count = sum+d.Metrics.Nanoseconds/1e6, count+1
+		}
+	}
+	return sum / count
+}
+
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1e3 }
 
 // resident is the memory of a process in MiB.
@@ -156,11 +171,12 @@ func (n *node) resident(pid int) float64 {
 func report(t *testing.T, measured [][]sample) {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %d creations each | median | of it, waiting for the validator | for the plugin that asks |\n|---|---:|---:|---:|\n", rounds*perVariant)
+	fmt.Fprintf(&b, "| %d creations each | median | of it, waiting for the validator | for the plugin that asks | one decision |\n|---|---:|---:|---:|---:|\n", rounds*perVariant)
 	for i, v := range variants {
-		fmt.Fprintf(&b, "| %s | %.2f ms | %.3f ms | %.3f ms |\n", v.name, creation(measured[i]),
+		fmt.Fprintf(&b, "| %s | %.2f ms | %.3f ms | %.3f ms | %.3f ms |\n", v.name, creation(measured[i]),
 			medianOf(measured[i], func(s sample) float64 { return s.validate }),
-			medianOf(measured[i], func(s sample) float64 { return s.call }))
+			medianOf(measured[i], func(s sample) float64 { return s.call }),
+			medianOf(measured[i], func(s sample) float64 { return s.decide }))
 	}
 	plain, null, guarded := creation(measured[0]), creation(measured[1]), creation(measured[2])
 	validate := func(s sample) float64 { return s.validate }
