@@ -317,7 +317,9 @@ func TestLedgerFindsWhatCamePast(t *testing.T) {
 // NRI's book knows names, and of hooks and rules not who asked for which. The ledger
 // knows who was let have what.
 func TestLedgerKnowsWhose(t *testing.T) {
-	who := func(pid, uid int64, exe string) *engine.Identity { return &engine.Identity{PID: pid, UID: uid, Exe: exe} }
+	who := func(pid, uid int64, exe string) *engine.Identity {
+		return &engine.Identity{PID: pid, UID: uid, Exe: exe}
+	}
 	p, q := engine.Plugin{Index: "10", Name: "p", Identity: who(1, 0, "/p")}, engine.Plugin{Index: "20", Name: "q", Identity: who(2, 7, "/q")}
 	older := engine.Plugin{Index: "10", Name: "p", Identity: who(3, 0, "/p")}
 	other := engine.Plugin{Index: "10", Name: "p", Identity: who(4, 5, "/other")}

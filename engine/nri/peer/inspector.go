@@ -41,7 +41,7 @@ type Inspector struct {
 }
 
 // Of returns who connected to a unix socket, by an inspector of its own.
-func Of(conn *net.UnixConn) (*Peer, error) { return new(Inspector).Of(conn) }
+func Of(conn *net.UnixConn) (*Peer, error) { return new(Inspector).Of(context.Background(), conn) }
 
 // Process returns the process with the given id, by an inspector of its own.
 func Process(pid int) (*Peer, error) { return new(Inspector).Process(pid) }
@@ -49,8 +49,8 @@ func Process(pid int) (*Peer, error) { return new(Inspector).Process(pid) }
 // Of returns who connected to a unix socket, or who listens where it is the
 // caller that connected. The peer must be closed. An error wraps [ErrUnknown]
 // where the kernel does not say who it is, or [ErrExited]; of what cannot be found
-// out besides, [Peer.Gaps] tell.
-func (i *Inspector) Of(conn *net.UnixConn) (*Peer, error) {
+// out besides, or not before ctx ends, [Peer.Gaps] tell.
+func (i *Inspector) Of(ctx context.Context, conn *net.UnixConn) (*Peer, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, fmt.Errorf("looking at who connected: %w", err)
@@ -84,7 +84,22 @@ func (i *Inspector) Of(conn *net.UnixConn) (*Peer, error) {
 	default: // the process is gone: ESRCH, or EINVAL in some versions
 		return nil, fmt.Errorf("process %d: %w (%w)", cred.Pid, ErrExited, pidfdErr)
 	}
-	return i.hold(id, pidfd)
+	return i.hold(ctx, id, pidfd)
+}
+
+// PID returns the id of the process that connected, 0 where the kernel does not say.
+func PID(conn *net.UnixConn) int {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	_ = raw.Control(func(fd uintptr) {
+		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			pid = max(0, int(cred.Pid))
+		}
+	})
+	return pid
 }
 
 // Process returns the process with the given id, which the caller knows to be
@@ -94,7 +109,7 @@ func (i *Inspector) Process(pid int) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := i.hold(engine.Identity{PID: int64(pid), UID: -1, GID: -1}, pidfd)
+	p, err := i.hold(context.Background(), engine.Identity{PID: int64(pid), UID: -1, GID: -1}, pidfd)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +133,7 @@ func pidfdOpen(pid int) (int, error) {
 // hold takes over the pidfd and opens the directory of the process. Both mean the
 // same process if it is alive afterwards. Before Linux 6.5 the pidfd itself was
 // opened by number: then the process has at least been the same all the while.
-func (i *Inspector) hold(id engine.Identity, pidfd int) (_ *Peer, err error) {
+func (i *Inspector) hold(ctx context.Context, id engine.Identity, pidfd int) (_ *Peer, err error) {
 	p := &Peer{inspector: i, identity: id, pidfd: os.NewFile(uintptr(pidfd), "pidfd")}
 	defer func() {
 		if err != nil {
@@ -131,7 +146,7 @@ func (i *Inspector) hold(id engine.Identity, pidfd int) (_ *Peer, err error) {
 	if p.start, err = p.dir.startTime(); err != nil {
 		return nil, fmt.Errorf("process %d: %w (%w)", id.PID, ErrExited, err)
 	}
-	i.fill(p)
+	i.fill(ctx, p)
 	if err := p.alive(); err != nil {
 		return nil, err
 	}
@@ -139,8 +154,8 @@ func (i *Inspector) hold(id engine.Identity, pidfd int) (_ *Peer, err error) {
 }
 
 // fill reads what can be found out of the process.
-func (i *Inspector) fill(p *Peer) {
-	exe, err := i.executable(p.dir, p.identity.UID)
+func (i *Inspector) fill(ctx context.Context, p *Peer) {
+	exe, err := i.executable(ctx, p.dir, p.identity.UID)
 	if err != nil {
 		p.gap("executable", err)
 	}
@@ -159,12 +174,12 @@ func (p *Peer) gap(what string, err error) {
 
 // executable looks at what the process runs. It is given up when it takes too
 // long: a file system may never answer.
-func (i *Inspector) executable(dir *procDir, uid int64) (executable, error) {
+func (i *Inspector) executable(ctx context.Context, dir *procDir, uid int64) (executable, error) {
 	type result struct {
 		exe executable
 		err error
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(i.Timeout, DefaultTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(i.Timeout, DefaultTimeout))
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {

@@ -37,7 +37,7 @@ func digestOf(t *testing.T, path string) string {
 // observe demands a peer.
 func observe(t *testing.T, i *Inspector, conn *net.UnixConn) *Peer {
 	t.Helper()
-	p, err := i.Of(conn)
+	p, err := i.Of(t.Context(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestExit(t *testing.T) {
 					t.Fatal(err)
 				}
 				eventually(t, "the exit is noticed", func() bool { return errors.Is(p.Verify(), ErrExited) })
-				if late, err := i.Of(child.conn); !errors.Is(err, ErrExited) {
+				if late, err := i.Of(t.Context(), child.conn); !errors.Is(err, ErrExited) {
 					t.Errorf("a process that is gone is %+v, %v", late, err)
 				}
 				mustSay(t, p.Verify(), "process", "has exited")
@@ -345,7 +345,7 @@ func TestConcurrent(t *testing.T) {
 	for round := range 64 {
 		wg.Go(func() {
 			child := children[round%len(children)]
-			p, err := i.Of(child.conn)
+			p, err := i.Of(t.Context(), child.conn)
 			if err != nil {
 				t.Error(err)
 				return
@@ -373,7 +373,7 @@ func TestReusedNumber(t *testing.T) {
 			if err := p.Verify(); !errors.Is(err, ErrExited) {
 				t.Errorf("the process with the same number passes: %v", err)
 			}
-			other, err := i.Of(child.conn)
+			other, err := i.Of(t.Context(), child.conn)
 			if i.old { // there is no telling, see the package's comment
 				if err != nil {
 					t.Fatal(err)

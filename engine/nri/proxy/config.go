@@ -98,7 +98,8 @@ type Limits struct {
 	Write time.Duration
 	// Drain is how long calls under way may take when the proxy stops; 5 s.
 	Drain time.Duration
-	// Connections is how many there may be at a time; 128.
+	// Connections is how many there may be at a time, 128; of one process a quarter of
+	// that.
 	Connections int
 	// Requests is how many requests of its own a plugin may have under way; 64.
 	Requests int

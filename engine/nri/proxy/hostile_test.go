@@ -277,18 +277,23 @@ func TestPluginThatDoesNotRead(t *testing.T) {
 // Connections that say nothing delay nobody's registration.
 func TestSilentConnections(t *testing.T) {
 	r := newRig(t, nil)
-	for range 50 {
+	for range 200 { // more than there can be
 		dialRaw(t, r.socket)
 	}
 	connect(t, r.socket, "10", "good", setting("GOOD", "1"))
 	r.mustServe(t, "c")
 }
 
+// Who has registered stays, whoever comes.
 func TestTooManyConnections(t *testing.T) {
 	r := newRig(t, nil, func(c *proxy.Config) { c.Limits.Connections = 2 })
 	a, b := dialRaw(t, r.socket), dialRaw(t, r.socket)
+	a.join("10", "a")
 	c := dialRaw(t, r.socket)
-	c.closed()
+	b.closed() // it has not registered
+	c.join("20", "c")
+	d := dialRaw(t, r.socket)
+	d.closed()
 	_ = a.conn.Close()
 	eventually(t, "there is room again", func() bool {
 		d := dialRaw(t, r.socket)
@@ -297,5 +302,4 @@ func TestTooManyConnections(t *testing.T) {
 		_, err := d.r.Read()
 		return err == nil
 	})
-	_ = b.conn.Close()
 }

@@ -139,7 +139,7 @@ func (p *Proxy) start(ctx context.Context, f *launched) error {
 		log.G(ctx).WithError(err).Infof("Plugin %s has ended", filepath.Base(f.path))
 		_ = conn.Close() // a child of the plugin may hold its end open
 	}()
-	err = p.serve(ctx, conn, &own)
+	err = p.serve(ctx, conn, nil, &own)
 	_ = cmd.Process.Kill()
 	<-exited
 	return err

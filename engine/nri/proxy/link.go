@@ -22,6 +22,8 @@ type link struct {
 	own    *launched  // nil where the plugin connected by itself
 	who    *peer.Peer // nil where nothing is known
 	plugin engine.Plugin
+	// visitor is nil where the proxy started the plugin.
+	visitor *visitor
 
 	conn, upstream          net.Conn
 	fromPlugin, fromRuntime *wire.Reader

@@ -68,7 +68,7 @@ func (p *Proxy) vacant(ctx context.Context) error {
 	defer conn.Close() //nolint:errcheck // nothing was written
 	who := "somebody"
 	if unixConn, ok := conn.(*net.UnixConn); ok {
-		if other, err := p.inspector.Of(unixConn); err == nil {
+		if other, err := p.inspector.Of(ctx, unixConn); err == nil {
 			id := other.Identity()
 			who = describe(&id)
 			_ = other.Close()

@@ -23,6 +23,7 @@ type Proxy struct {
 	cfg       Config
 	inspector *peer.Inspector
 	places    *nri.Places
+	visitors  visitors
 	rules     atomic.Pointer[map[string]*rule]
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
@@ -57,6 +58,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg:       cfg,
 		inspector: &peer.Inspector{Root: cfg.HostRoot},
 		places:    &nri.Places{},
+		visitors:  visitors{max: cfg.Limits.Connections},
 		problems:  map[string]string{},
 		links:     map[*link]struct{}{},
 	}
@@ -92,22 +94,23 @@ func (p *Proxy) Run(ctx context.Context) error {
 // accept serves each connection on a goroutine of its own, so that one that says
 // nothing keeps nobody waiting.
 func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
-	slots := make(chan struct{}, p.cfg.Limits.Connections)
 	for {
 		conn, err := l.accept()
 		if err != nil {
 			return
 		}
-		select {
-		case slots <- struct{}{}:
-		default:
-			log.G(ctx).Warnf("A connection is refused: %d are open already", cap(slots))
+		mine, away := context.WithCancelCause(ctx)
+		v, err := p.visitors.enter(peer.PID(conn), away)
+		if err != nil {
+			log.G(ctx).WithError(err).Warnf("A connection of process %d is refused", peer.PID(conn))
 			_ = conn.Close()
+			away(nil)
 			continue
 		}
 		wg.Go(func() {
-			defer func() { <-slots }()
-			_ = p.serve(ctx, conn, nil) // it is logged
+			defer away(nil)
+			defer p.visitors.leave(v)
+			_ = p.serve(mine, conn, v, nil) // it is logged
 		})
 	}
 }

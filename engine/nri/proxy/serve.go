@@ -15,11 +15,12 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
 )
 
-// serve relays one plugin's connection until it ends, and returns why it did.
-func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) error {
+// serve relays one plugin's connection until it ends, and returns why it did. It is
+// a visitor's, or of a plugin that the proxy started.
+func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, v *visitor, own *launched) error {
 	defer conn.Close() //nolint:errcheck // nobody to tell
 	accepted := time.Now()
-	who, err := p.identify(conn, own)
+	who, err := p.identify(ctx, conn, own)
 	if err != nil {
 		log.G(ctx).WithError(err).Warn("A plugin's connection is refused")
 		return err
@@ -28,7 +29,8 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) er
 		defer who.Close() //nolint:errcheck // only read from
 	}
 	l := newLink(ctx, p, conn, who, own)
-	defer context.AfterFunc(ctx, func() { l.end(errStopping) })()
+	l.visitor = v
+	defer context.AfterFunc(ctx, func() { l.end(cause(ctx)) })()
 	err = guarded(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
 	logger := log.G(l.ctx).WithError(err)
 	if parted(err) {
@@ -37,6 +39,14 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, own *launched) er
 		logger.Warn("Plugin disconnected by the guard")
 	}
 	return err
+}
+
+// cause is why a connection is ended from outside.
+func cause(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, errOvertaken) {
+		return err
+	}
+	return errStopping
 }
 
 // parted says whether an error is the ordinary end of a connection.
@@ -52,11 +62,11 @@ var (
 )
 
 // identify finds out who connected. Nil is nobody that could be known.
-func (p *Proxy) identify(conn *net.UnixConn, own *launched) (*peer.Peer, error) {
+func (p *Proxy) identify(ctx context.Context, conn *net.UnixConn, own *launched) (*peer.Peer, error) {
 	if own != nil {
 		return p.inspector.Process(own.pid)
 	}
-	who, err := p.inspector.Of(conn)
+	who, err := p.inspector.Of(ctx, conn)
 	if errors.Is(err, peer.ErrUnknown) {
 		return nil, nil
 	}
@@ -78,8 +88,12 @@ func guarded(ctx context.Context, f func() error) (err error) {
 func (l *link) run(deadline time.Time) error {
 	reg, err := l.greet(deadline)
 	if err != nil {
+		if gone := cause(l.ctx); errors.Is(gone, errOvertaken) {
+			err = gone
+		}
 		return fmt.Errorf("before registering: %w", err)
 	}
+	l.proxy.visitors.settle(l.visitor)
 	l.plugin = engine.Plugin{Name: reg.plugin.GetPluginName(), Index: reg.plugin.GetPluginIdx(), Identity: l.identity()}
 	l.ctx = log.WithLogger(l.ctx, log.G(l.ctx).WithField("plugin", l.plugin.String()))
 	if err := l.admit(reg); err != nil {
