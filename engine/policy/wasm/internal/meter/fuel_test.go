@@ -66,7 +66,7 @@ func TestCharge(t *testing.T) {
 		{"a call", wt.Cat(0x10, 1), 0, 4 + 16 + 4},
 		{"an indirect call", wt.Cat(wt.I32Const(0), 0x11, 1, 0), 0, 4 + 1 + 24 + 4},
 		{"a division", wt.Cat(wt.I32Const(5), wt.I32Const(2), 0x6d, drop), 0, 4 + 3 + 8},
-		{"a load from a small memory", wt.Cat(get(0), 0x28, 0, 0, drop), 0, 4 + 2 + 3},
+		{"a load from a small memory", wt.Cat(get(0), 0x28, 0, 0, drop), 0, 4 + 2 + 4},
 		{"filling nothing", wt.Cat(get(0), get(0), get(0), 0xfc, 11, 0), 0, 4 + 3 + 40},
 		{"filling 15 bytes", wt.Cat(wt.I32Const(0), get(0), get(0), 0xfc, 11, 0), 15, 4 + 3 + 40},
 		{"filling 64 bytes", wt.Cat(wt.I32Const(0), get(0), get(0), 0xfc, 11, 0), 64, 4 + 3 + 40 + 4},

@@ -89,13 +89,13 @@ func (m *Module) loadWeight() uint64 {
 	}
 	switch {
 	case pages <= 8:
-		return 3
+		return 4
 	case pages <= 128:
-		return 8
+		return 16
 	case pages <= 256:
-		return 24
+		return 32
 	}
-	return 48
+	return 64
 }
 
 // callWeight is for passing parameters and results.
