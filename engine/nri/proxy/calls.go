@@ -15,6 +15,7 @@ const maxCalls = 64
 
 // call is a request of the runtime that the plugin has not answered yet.
 type call struct {
+	name   string
 	method *method
 	// request reads what the plugin was asked, before anything was hidden; nil where
 	// that does not matter.

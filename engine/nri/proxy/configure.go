@@ -52,6 +52,9 @@ func (l *link) configured(_ *call, payload []byte) (*answer, error) {
 	if err := unmarshal(payload, rpl); err != nil {
 		return nil, err
 	}
+	if err := unknown(rpl, rpl.GetFailurePolicy()); err != nil {
+		return &answer{refused: err, fatal: err}, nil
+	}
 	wanted := api.EventMask(rpl.GetEvents())
 	mask, ok := l.proxy.rule(l.plugin.Name).allow(wanted)
 	if !ok {

@@ -2,14 +2,12 @@ package proxy
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -221,20 +219,4 @@ func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, 
 		}
 		return r
 	})
-}
-
-// strange names the fields at the top of a message that this build does not know.
-// Those further down are changes like others.
-func strange(m proto.Message) []string {
-	var reasons []string
-	for raw := m.ProtoReflect().GetUnknown(); len(raw) > 0; {
-		number, _, n := protowire.ConsumeField(raw)
-		if n < 0 {
-			return append(reasons, "the message ends in the middle of a field")
-		}
-		reasons = append(reasons, "the message has a field that this build does not know: "+
-			string(m.ProtoReflect().Descriptor().Name())+"#"+strconv.Itoa(int(number)))
-		raw = raw[n:]
-	}
-	return reasons
 }

@@ -25,6 +25,9 @@ const (
 	// maxGreetings how many there may be.
 	maxGreeting  = 64 << 10
 	maxGreetings = 16
+	// maxName is how long a plugin's name may be: as long as that of a file, which is
+	// what runtimes call plugins after that they start.
+	maxName = 255
 	// readyWait is how long a registration waits for the observer.
 	readyWait = 3 * time.Second
 	// farewell is how long a plugin that is refused has to read why.
@@ -67,6 +70,10 @@ func (l *link) greet(deadline time.Time) (*registration, error) {
 		if err := unmarshal(req.GetPayload(), reg.plugin); err != nil {
 			return nil, err
 		}
+		if err := bounded(reg.plugin); err != nil {
+			l.dismiss(reg, err)
+			return nil, err
+		}
 		if l.own != nil {
 			reg.plugin.PluginName, reg.plugin.PluginIdx = l.own.name, l.own.index
 		}
@@ -74,6 +81,18 @@ func (l *link) greet(deadline time.Time) (*registration, error) {
 		return reg, l.conn.SetReadDeadline(time.Time{})
 	}
 	return nil, fmt.Errorf("it made %d requests without registering", maxGreetings)
+}
+
+// bounded returns an error for names that nobody can have and that would fill the logs.
+func bounded(plugin *api.RegisterPluginRequest) error {
+	for _, part := range []struct{ what, text string }{
+		{"name", plugin.GetPluginName()}, {"index", plugin.GetPluginIdx()}, {"NRI version", plugin.GetNRIVersion()},
+	} {
+		if n := len(part.text); n > maxName {
+			return fmt.Errorf("the plugin's %s has %d bytes; at most %d are allowed", part.what, n, maxName)
+		}
+	}
+	return nil
 }
 
 // refuseEarly answers what is asked before registration.

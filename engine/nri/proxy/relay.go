@@ -62,7 +62,7 @@ func (l *link) call(m wire.Message) error {
 	if !ok || req.GetService() != pluginService {
 		return l.toRuntime.Write(refusal(m, codes.Unimplemented, unimplemented(req)))
 	}
-	c := &call{method: method}
+	c := &call{name: req.GetMethod(), method: method}
 	if t := req.GetTimeoutNano(); t > 0 {
 		c.deadline = time.Now().Add(time.Duration(t))
 	}
@@ -103,7 +103,7 @@ func (l *link) answered(m wire.Message) error {
 		return err
 	}
 	if c.method.judge == nil {
-		return l.toRuntime.Write(m)
+		return l.heard(c, m)
 	}
 	l.apart(func() error { return l.judge(c, m) })
 	return nil
