@@ -130,7 +130,9 @@ func (n *node) start(env ...string) *guard {
 
 // read takes in what the guard logs, every line of which is JSON.
 func (g *guard) read(r io.Reader) {
-	for lines := bufio.NewScanner(r); lines.Scan(); {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 64<<20) // what is not read would keep the guard waiting
+	for lines.Scan() {
 		entry := map[string]any{}
 		err := json.Unmarshal(lines.Bytes(), &entry)
 		g.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/admin"
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/metrics"
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/systemd"
+	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri/session"
 )
@@ -172,13 +173,40 @@ func (t *teller) Record(ctx context.Context, r *engine.Review, d *engine.Decisio
 	}
 	switch {
 	case !d.Allowed:
-		entry.Warn("Denied: " + strings.Join(d.Reasons(), "; "))
+		entry.Warn("Denied: " + firstOf(d.Reasons()))
 	case len(d.Stripped) > 0:
-		entry.Info("Stripped: " + strings.Join(strippedBy(d), "; "))
+		entry.Info("Stripped: " + firstOf(strippedBy(d)))
 	default:
 		entry.Debug("Allowed")
 	}
 	return err
+}
+
+const (
+	// maxReasons is how many reasons are logged of one decision, and maxReason how long
+	// each may be in bytes; the decision log has all.
+	maxReasons = 10
+	maxReason  = 1 << 10
+)
+
+// firstOf puts the first reasons in a line, without what a terminal would take for
+// its own: plugins choose names.
+func firstOf(reasons []string) string {
+	var b strings.Builder
+	for i, r := range reasons {
+		switch {
+		case i == maxReasons:
+			fmt.Fprintf(&b, "; and %d more", len(reasons)-i)
+			return b.String()
+		case i > 0:
+			b.WriteString("; ")
+		}
+		if len(r) > maxReason {
+			r = r[:maxReason] + "..."
+		}
+		b.WriteString(text.Clean(r))
+	}
+	return b.String()
 }
 
 // strippedBy are the objections by which changes were taken out.

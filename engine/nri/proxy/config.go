@@ -106,6 +106,9 @@ type Limits struct {
 	// RequestBytes is how large those may be together while they are being judged;
 	// 8 MiB. One alone may be as large as ttrpc allows.
 	RequestBytes int
+	// Updates is how many updates of containers a plugin may ask for by itself in a
+	// second, in the long run; 200. Beyond that its requests have to wait.
+	Updates int
 }
 
 func (l Limits) complete() Limits {
@@ -116,6 +119,7 @@ func (l Limits) complete() Limits {
 		Connections:  cmp.Or(l.Connections, 128),
 		Requests:     cmp.Or(l.Requests, 64),
 		RequestBytes: cmp.Or(l.RequestBytes, 8<<20),
+		Updates:      cmp.Or(l.Updates, 200),
 	}
 }
 

@@ -169,22 +169,24 @@ func (l *link) attempt(c *call, rpl proto.Message, payload []byte, u nri.Updates
 	return update, len(d.Stripped) > 0
 }
 
-// judgeUnsolicited judges updates that a plugin asks for by itself.
+// judgeUnsolicited judges updates that a plugin asks for by itself, one request at a
+// time. They are not in a hurry: whatever a plugin asks for, there are processors
+// left for what the runtime waits for.
 func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) error {
-	updates := &api.UpdateContainersRequest{}
-	if err := unmarshal(req.GetPayload(), updates); err != nil {
-		return err
-	}
 	var deadline time.Time
 	if t := req.GetTimeoutNano(); t > 0 {
 		deadline = time.Now().Add(time.Duration(t))
 	}
-	d := l.decide(engine.UpdateContainers, deadline, updates, func(b *nri.Border) *engine.Review {
-		return b.Updates(nri.Updates{
-			Operation: engine.UpdateContainers, Plugin: l.plugin,
-			Update: updates.GetUpdate(), Evict: updates.GetEvict(),
-		})
-	})
+	if !l.asking.take(l.ctx, l.silent) {
+		l.asks.drop(size)
+		return nil
+	}
+	d, err := l.decideUnsolicited(req, deadline)
+	l.asking.release()
+	if err != nil || d == nil {
+		l.asks.drop(size)
+		return err
+	}
 	if err := d.Err(engine.UpdateContainers); err != nil {
 		l.asks.drop(size)
 		return l.toPlugin.Write(refusal(m, codes.PermissionDenied, err.Error()))
@@ -196,6 +198,40 @@ func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) er
 	}
 	req.Payload = payload
 	return l.forward(ask{stream: m.Stream}, req, size)
+}
+
+// decideUnsolicited waits until the updates may be judged. The decision is nil when
+// the plugin has gone before.
+func (l *link) decideUnsolicited(req *ttrpc.Request, deadline time.Time) (*engine.Decision, error) {
+	updates := &api.UpdateContainersRequest{}
+	if err := unmarshal(req.GetPayload(), updates); err != nil {
+		return nil, err
+	}
+	n := 1 + len(updates.GetUpdate()) + len(updates.GetEvict())
+	if !l.wait(l.pace.delay(n, time.Now())) || !l.proxy.asking.take(l.ctx, l.silent) {
+		return nil, nil
+	}
+	defer l.proxy.asking.release()
+	return l.decide(engine.UpdateContainers, deadline, updates, func(b *nri.Border) *engine.Review {
+		return b.Updates(nri.Updates{
+			Operation: engine.UpdateContainers, Plugin: l.plugin,
+			Update: updates.GetUpdate(), Evict: updates.GetEvict(),
+		})
+	}), nil
+}
+
+// wait lets time pass, and says whether the plugin is still there.
+func (l *link) wait(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	select {
+	case <-time.After(d):
+		return true
+	case <-l.silent:
+	case <-l.ctx.Done():
+	}
+	return false
 }
 
 // decide has the engine decide a review that build makes of a message. A deadline

@@ -31,6 +31,9 @@ type link struct {
 
 	calls calls
 	asks  asks
+	// asking is held while one of those is judged, and pace goes with it.
+	asking turn
+	pace   pace
 	// lastAsk is the number of the plugin's latest request.
 	lastAsk uint32
 	// registered is set when the runtime has taken the plugin.
@@ -59,6 +62,8 @@ func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *
 		toPlugin:   wire.NewWriter(conn, limits.Write),
 		jobs:       make(chan func() error),
 		silent:     make(chan struct{}),
+		asking:     make(turn, 1),
+		pace:       pace{perSecond: limits.Updates},
 		asks:       asks{maxCount: limits.Requests, maxBytes: limits.RequestBytes},
 		judges: nri.NewJudge(p.cfg.Engine, nri.Border{
 			Runtime: *p.runtime.Load(), HostRoot: p.cfg.HostRoot, Places: p.places, Lookup: p.cfg.Lookup,

@@ -24,6 +24,7 @@ type Proxy struct {
 	inspector *peer.Inspector
 	places    *nri.Places
 	visitors  visitors
+	asking    turn // of all plugins, for what they ask by themselves
 	rules     atomic.Pointer[map[string]*rule]
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
@@ -58,6 +59,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg:       cfg,
 		inspector: &peer.Inspector{Root: cfg.HostRoot},
 		places:    &nri.Places{},
+		asking:    newTurn(),
 		visitors:  visitors{max: cfg.Limits.Connections},
 		problems:  map[string]string{},
 		links:     map[*link]struct{}{},

@@ -1,0 +1,48 @@
+package proxy
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+func TestPace(t *testing.T) {
+	start := time.Now()
+	p := pace{perSecond: 100}
+	for _, step := range []struct {
+		at   time.Duration
+		n    int
+		want time.Duration
+	}{
+		{0, burst, 0}, // what is saved up
+		{0, 100, time.Second},
+		{time.Second, 1, 10 * time.Millisecond},
+		{2 * time.Second, 1, 0},
+		{time.Hour, burst, 0},                          // no more is saved than that
+		{time.Hour, 1 << 30, 40960 * time.Millisecond}, // nor waited for
+	} {
+		if got := p.delay(step.n, start.Add(step.at)).Round(time.Millisecond); got != step.want {
+			t.Errorf("%d after %s wait %s, want %s", step.n, step.at, got, step.want)
+		}
+	}
+}
+
+func TestTurn(t *testing.T) {
+	turn, gone := make(turn, 1), make(chan struct{})
+	if !turn.take(t.Context(), gone) {
+		t.Fatal("it is free")
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if turn.take(ended, gone) {
+		t.Error("it is taken")
+	}
+	close(gone)
+	if turn.take(t.Context(), gone) {
+		t.Error("it is taken")
+	}
+	turn.release()
+	if !turn.take(ended, gone) {
+		t.Error("it is free again, which comes first")
+	}
+}
