@@ -75,8 +75,8 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestServer: connections that say nothing use up neither the server's time nor its
-// places, and the end is the end.
+// TestServer: connections that say nothing, or nothing more, use up neither the
+// server's time nor its places, and the end is the end.
 func TestServer(t *testing.T) {
 	s, err := admin.Listen("127.0.0.1:0", handler(admin.State{}, nil))
 	if err != nil {
@@ -88,12 +88,15 @@ func TestServer(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
-	for range 130 {
+	for i := range 300 {
 		conn, err := net.Dial("tcp", s.Address())
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close() //nolint:errcheck // it says nothing until the end
+		if i%2 == 0 {
+			talk(t, conn)
+		}
 	}
 	client := &http.Client{Timeout: time.Minute}
 	for path, want := range map[string]string{"/readyz": "ready\n", "/metrics": "up 1\n"} {
@@ -113,6 +116,20 @@ func TestServer(t *testing.T) {
 	}
 	if _, err := client.Get("http://" + s.Address() + "/readyz"); err == nil {
 		t.Error("it still answers")
+	}
+}
+
+// talk asks as one that keeps its connection, and demands that it is closed.
+func talk(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(said), "HTTP/1.1 200 OK") {
+		t.Fatalf("%s, error %v", said, err)
 	}
 }
 

@@ -8,13 +8,8 @@ import (
 	stdlog "log"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
-
-// maxConnections is how many there may be at a time: whoever may connect must not be
-// able to use up the files that the guard may have open.
-const maxConnections = 128
 
 // Server serves a handler.
 type Server struct {
@@ -28,18 +23,20 @@ func Listen(address string, handler http.Handler) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin address: %w", err)
 	}
-	return &Server{
-		listener: &limited{Listener: l, slots: make(chan struct{}, maxConnections)},
+	s := &Server{
+		listener: &limited{Listener: l},
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: 2 * time.Second,
 			ReadTimeout:       5 * time.Second,
 			WriteTimeout:      15 * time.Second,
-			IdleTimeout:       time.Minute,
 			MaxHeaderBytes:    16 << 10,
 			ErrorLog:          stdlog.New(io.Discard, "", 0), // what clients do wrong is theirs to log
 		},
-	}, nil
+	}
+	// Who has been answered has no business here any more.
+	s.server.SetKeepAlivesEnabled(false)
+	return s, nil
 }
 
 // Address is what was opened, with the port where any was asked for.
@@ -65,30 +62,4 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("admin address: %w", err)
 	}
 	return nil
-}
-
-// limited accepts a connection only when there is a place for it.
-type limited struct {
-	net.Listener
-	slots chan struct{}
-}
-
-func (l *limited) Accept() (net.Conn, error) {
-	l.slots <- struct{}{}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		<-l.slots
-		return nil, err
-	}
-	return &counted{Conn: conn, leave: sync.OnceFunc(func() { <-l.slots })}, nil
-}
-
-type counted struct {
-	net.Conn
-	leave func()
-}
-
-func (c *counted) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }
