@@ -126,7 +126,7 @@ func (s *service) connect(c *config) error {
 		Runtime:  c.runtimeSocket(),
 		Launch:   proxy.Launch{Path: c.Proxy.Launch.Path, Config: c.Proxy.Launch.Config},
 		Plugins:  c.proxied(),
-		Reserved: []string{c.Validator.Name, watching.Plugin().Name},
+		Reserved: []string{validator.DefaultName, c.Validator.Name, watching.Plugin().Name},
 		Lookup:   s.observer.Lookup,
 		Ready:    s.observer.Ready,
 		HostRoot: c.hostRoot(),

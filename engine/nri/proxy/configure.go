@@ -58,7 +58,8 @@ func (l *link) configured(_ *call, payload []byte) (*answer, error) {
 	wanted := api.EventMask(rpl.GetEvents())
 	mask, ok := l.proxy.rule(l.plugin.Name).allow(wanted)
 	if !ok {
-		err := fmt.Errorf("none of the events that plugin %s wants (%s) is one that it may subscribe to", l.plugin, wanted.PrettyString())
+		err := l.reject(fmt.Sprintf("none of the events that plugin %s wants (%s) is one that it may subscribe to (%s)",
+			l.plugin, wanted.PrettyString(), l.proxy.rule(l.plugin.Name).subscribable()))
 		return &answer{refused: err, fatal: err}, nil
 	}
 	if mask == wanted {

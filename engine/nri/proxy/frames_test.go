@@ -179,7 +179,13 @@ func TestSubscriptions(t *testing.T) {
 				}
 				r.closed()
 				p.closed()
-				eventually(t, "the reason is logged", func() bool { return len(g.log.lines("none of the events")) == 1 })
+				eventually(t, "the reason is logged", func() bool {
+					return len(g.log.lines("level=warning", "plugin=10-plugin", "disconnected by the guard", "denied RegisterPlugin", tt.refused)) == 1
+				})
+				made := g.decisions.of(engine.RegisterPlugin)
+				if len(made) != 2 || made[1].decision.Allowed || !strings.Contains(strings.Join(made[1].decision.Reasons(), ""), tt.refused) {
+					t.Errorf("recorded: %+v", made)
+				}
 				return
 			}
 			rpl := &api.ConfigureResponse{}

@@ -108,19 +108,13 @@ func (l *link) admit(reg *registration) error {
 	if err := l.proxy.ready(l.ctx); err != nil {
 		return err
 	}
-	r := &engine.Review{
-		Version:   engine.Version,
-		Operation: engine.RegisterPlugin,
-		Runtime:   *l.proxy.runtime.Load(),
-		Plugin:    l.plugin,
-		Plugins:   []engine.Plugin{l.plugin},
-	}
+	r := l.candidacy()
 	for _, err := range []error{
 		api.CheckPluginName(l.plugin.Name),
 		api.CheckPluginIndex(l.plugin.Index),
 		l.proxy.reserved(l.plugin.Name),
+		l.proxy.enter(l), // first, so that a change of what is demanded finds it
 		l.demanded(),
-		l.proxy.enter(l),
 		l.verify(),
 	} {
 		if err != nil {
@@ -137,6 +131,24 @@ func (l *link) admit(reg *registration) error {
 		l.proxy.leave(l)
 	}
 	return err
+}
+
+// candidacy is the question whether the plugin may be one.
+func (l *link) candidacy() *engine.Review {
+	return &engine.Review{
+		Version:   engine.Version,
+		Operation: engine.RegisterPlugin,
+		Runtime:   *l.proxy.runtime.Load(),
+		Plugin:    l.plugin,
+		Plugins:   []engine.Plugin{l.plugin},
+	}
+}
+
+// reject is a decision against a plugin that has been let in.
+func (l *link) reject(why string) error {
+	r := l.candidacy()
+	r.Malformed = []string{why}
+	return l.proxy.cfg.Engine.Decide(l.ctx, r).Err(engine.RegisterPlugin)
 }
 
 // demanded returns why the plugin is not who it has to be, with what stood in the

@@ -154,3 +154,12 @@ func (r *rule) allow(wanted api.EventMask) (mask api.EventMask, ok bool) {
 	}
 	return mask, mask != 0
 }
+
+// subscribable names what may be subscribed to.
+func (r *rule) subscribable() string {
+	events := r.events
+	if events == 0 {
+		events = api.ValidEvents
+	}
+	return events.PrettyString()
+}
