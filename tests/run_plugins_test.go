@@ -56,7 +56,9 @@ func TestReserved(t *testing.T) {
 	g.becomes("ready")
 	for _, name := range []string{"gatekeeper", "nri-guard", "nri-guard-observer", "default-validator"} {
 		n.plug(n.plugins, "10", name, "{}")
-		g.eventually(name+" is refused", func() bool { return len(g.logged(fmt.Sprintf("Denied: malformed request: the name %q is reserved", name))) == 1 })
+		g.eventually(name+" is refused", func() bool {
+			return len(g.logged(fmt.Sprintf("Denied: malformed request: the name %q is reserved", name))) == 1
+		})
 	}
 }
 
