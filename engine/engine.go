@@ -40,7 +40,8 @@ type Verdict struct {
 type Recorder interface {
 	// Record returns once the decision is written. An error, or the end of ctx, makes
 	// the decision a denial, unless [Rules.RecordBestEffort] is set. Neither r nor d
-	// may be modified.
+	// may be modified. What was recorded as allowed, and is denied because that took
+	// too long, is recorded again with the same ID.
 	Record(ctx context.Context, r *Review, d *Decision) error
 }
 
@@ -275,16 +276,51 @@ func (rules *Rules) record(ctx context.Context, r *Review, d *Decision) {
 	defer cancel()
 	written := *d // the recorder may be reading it still when it is given up
 	done := make(chan error, 1)
-	go func() { done <- rules.tell(ctx, r, &written) }()
+	var settled atomic.Bool // whether it was written in time or not
+	go func() {
+		err := rules.tell(ctx, r, &written)
+		switch {
+		case settled.CompareAndSwap(false, true):
+			done <- err
+		case err == nil && !rules.RecordBestEffort:
+			rules.revoke(ctx, r, &written, "the decision could not be recorded in time")
+		}
+	}()
 	var err error
 	select {
 	case err = <-done:
 	case <-ctx.Done():
+		if !settled.CompareAndSwap(false, true) {
+			err = <-done
+			break
+		}
 		err = fmt.Errorf("it was not written in time: %w", context.Cause(ctx))
 	}
 	if err != nil && !rules.RecordBestEffort {
 		d.fail("the decision could not be recorded: " + err.Error())
 	}
+}
+
+// Revoke records that the answer to a review was a denial after all, as nobody
+// waited for the decision any more. Where that was recorded as allowed, this is a
+// second record with the same [Decision.ID], which is the one that counts.
+func (e *Engine) Revoke(ctx context.Context, r *Review, d *Decision, why string) {
+	rules := e.Rules()
+	if rules.Recorder != nil && r != nil {
+		rules.revoke(ctx, r, d, why)
+	}
+}
+
+func (rules *Rules) revoke(ctx context.Context, r *Review, d *Decision, why string) {
+	if !d.Allowed {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(rules.Timeout, DefaultTimeout))
+	defer cancel()
+	denied := *d
+	denied.Failures = slices.Clone(d.Failures)
+	denied.fail(why)
+	_ = rules.tell(ctx, r, &denied) // there is nobody to tell, and the answer is no already
 }
 
 // tell calls the recorder; a panic is an error.

@@ -53,7 +53,14 @@ func (j *Judge) Configure(req *api.ConfigureRequest) {
 
 // Decide has the review judged that build makes. It returns no sooner than the
 // engine does: a policy that goes on after its deadline keeps it.
-func (j *Judge) Decide(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) (d *engine.Decision) {
+func (j *Judge) Decide(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) *engine.Decision {
+	t := j.terms.Load()
+	_, d := j.decide(ctx, t, t.wait/2, op, build)
+	return d
+}
+
+// decide returns the review too. The limit counts from when it is called.
+func (j *Judge) decide(ctx context.Context, t *terms, limit time.Duration, op engine.Operation, build func(*Border) *engine.Review) (r *engine.Review, d *engine.Decision) {
 	var err error
 	defer func() {
 		if err != nil {
@@ -61,28 +68,44 @@ func (j *Judge) Decide(ctx context.Context, op engine.Operation, build func(*Bor
 		}
 	}()
 	defer recovered(ctx, &err)
-	t := j.terms.Load()
-	ctx, cancel := context.WithTimeout(ctx, t.wait/2)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return j.engine.Decide(ctx, understand(ctx, op, func() *engine.Review { return build(&t.border) }))
+	r = understand(ctx, op, func() *engine.Review { return build(&t.border) })
+	return r, j.engine.Decide(ctx, r)
 }
 
 // DecidePromptly is [Judge.Decide] for those who must answer whatever the policies
-// and the recorder do, about messages that nobody else uses: when three quarters
-// of the runtime's time are gone it denies, and the work that is left behind ends
-// unheard. The recorder, if it was that which kept it, may then still write down
-// what was decided first.
+// and the recorder do, and however long a review takes to make, about messages that
+// nobody else uses. When three quarters of the runtime's time are gone, or ctx is at
+// its deadline, it denies, and the work that is left behind ends unheard: what it
+// may still have recorded as allowed is recorded as denied after that.
 func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) *engine.Decision {
-	wait := j.terms.Load().wait
-	last := time.NewTimer(wait - wait/4)
+	t := j.terms.Load()
+	patience := t.wait - t.wait/4
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = max(0, min(patience, time.Until(deadline)))
+	}
+	late := fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", t.wait)
+	last := time.NewTimer(patience)
 	defer last.Stop()
 	done := make(chan *engine.Decision, 1)
-	go func() { done <- j.Decide(ctx, op, build) }()
+	var answered atomic.Bool
+	go func() {
+		r, d := j.decide(ctx, t, patience*2/3, op, build)
+		if answered.CompareAndSwap(false, true) {
+			done <- d
+			return
+		}
+		j.engine.Revoke(ctx, r, d, late)
+	}()
 	select {
 	case d := <-done:
 		return d
 	case <-last.C:
-		return denial(fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", wait))
+		if !answered.CompareAndSwap(false, true) {
+			return <-done
+		}
+		return denial(late)
 	}
 }
 

@@ -235,16 +235,17 @@ func (l *link) wait(d time.Duration) bool {
 }
 
 // decide has the engine decide a review that build makes of a message. A deadline
-// is when the answer is of no use any more; zero is none.
+// is when the answer is of no use any more: by then there is one. Zero is none.
 func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, build func(*nri.Border) *engine.Review) *engine.Decision {
-	ctx := l.ctx
+	ctx, judge := l.ctx, l.judges.Decide
 	if !deadline.IsZero() {
 		var cancel context.CancelFunc
-		// A quarter of what is left is for telling.
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*3/4)
+		// An eighth of what is left is for telling.
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*7/8)
 		defer cancel()
+		judge = l.judges.DecidePromptly
 	}
-	return l.judges.Decide(ctx, op, func(b *nri.Border) *engine.Review {
+	return judge(ctx, op, func(b *nri.Border) *engine.Review {
 		r := build(b)
 		r.Malformed = append(r.Malformed, strange(m)...)
 		if len(l.proxy.rule(l.plugin.Name).identities) == 0 {
