@@ -173,7 +173,7 @@ func (d *Decision) Reasons() []string {
 	return lines
 }
 
-// String gives one line: policy, message, and what it is about.
+// String gives one [Printable] line: policy, message, and what it is about.
 func (v Violation) String() string {
 	var about []string
 	if v.Plugin != "" {
@@ -183,15 +183,16 @@ func (v Violation) String() string {
 		about = append(about, strings.TrimSpace(string(v.Field)+" "+v.Key))
 	}
 	if len(about) == 0 {
-		return v.Policy + ": " + v.Message
+		return Printable(v.Policy + ": " + v.Message)
 	}
-	return v.Policy + ": " + v.Message + " (" + strings.Join(about, ", ") + ")"
+	return Printable(v.Policy + ": " + v.Message + " (" + strings.Join(about, ", ") + ")")
 }
 
-// String gives one line: the policy, where there is one, and what went wrong.
+// String gives one [Printable] line: the policy, where there is one, and what went
+// wrong.
 func (f Failure) String() string {
 	if f.Policy == "" {
-		return f.Message
+		return Printable(f.Message)
 	}
-	return f.Policy + ": could not decide: " + f.Message
+	return Printable(f.Policy + ": could not decide: " + f.Message)
 }

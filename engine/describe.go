@@ -20,13 +20,13 @@ const masked = "***"
 const minSecret = 5
 
 // String describes a change for people: "add mount /data (bind from /srv/data,
-// writable)". Values of environment variables are left out.
+// writable)". It is [Printable]. Values of environment variables are left out.
 func (c *Change) String() string {
 	what := strings.TrimSpace(string(c.Op) + " " + string(c.Field) + " " + c.Key)
 	if detail := describe(c); detail != "" {
 		what += " (" + detail + ")"
 	}
-	return what
+	return Printable(what)
 }
 
 func describe(c *Change) string {

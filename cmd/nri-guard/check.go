@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
+	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy"
 	"github.com/nri-guard/nri-guard/engine/policy/rego"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
@@ -155,11 +156,11 @@ func printReport(w io.Writer, r *rego.Report) error {
 	style := text.StyleOf(w)
 	var out strings.Builder
 	for _, p := range r.Errors {
-		fmt.Fprintln(&out, style.Bad(text.Clean(p.String())))
+		fmt.Fprintln(&out, style.Bad(engine.Printable(p.String())))
 	}
 	for _, p := range r.Warnings {
 		p.Message = "warning: " + p.Message
-		fmt.Fprintln(&out, style.Mixed(text.Clean(p.String())))
+		fmt.Fprintln(&out, style.Mixed(engine.Printable(p.String())))
 	}
 	if _, err := io.WriteString(w, out.String()); err != nil || len(r.Errors) > 0 {
 		return err
@@ -171,7 +172,7 @@ func printReport(w io.Writer, r *rego.Report) error {
 			fields = join(p.Fields)
 		}
 		table.Row(text.Cell{Text: p.Name}, text.Cell{Text: p.Enforcement.String()}, text.Cell{Text: join(p.Profiles)},
-			text.Cell{Text: fields}, text.Cell{Text: text.Clean(p.Title)})
+			text.Cell{Text: fields}, text.Cell{Text: engine.Printable(p.Title)})
 	}
 	return table.Write(w, text.Width(w), style)
 }

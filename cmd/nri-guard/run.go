@@ -42,13 +42,3 @@ been touched. A runtime that is not there is waited for.`,
 	}
 	return cmd
 }
-
-// startLog sets up github.com/containerd/log, which everything that runs for long
-// logs to.
-func startLog(cmd *cobra.Command, level, format string) error {
-	log.L.Logger.SetOutput(cmd.ErrOrStderr())
-	if err := log.SetFormat(log.OutputFormat(format)); err != nil {
-		return err
-	}
-	return log.SetLevel(level)
-}

@@ -12,7 +12,6 @@ import (
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/admin"
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/metrics"
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/systemd"
-	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri/session"
 )
@@ -204,7 +203,7 @@ func firstOf(reasons []string) string {
 		if len(r) > maxReason {
 			r = r[:maxReason] + "..."
 		}
-		b.WriteString(text.Clean(r))
+		b.WriteString(engine.Printable(r))
 	}
 	return b.String()
 }

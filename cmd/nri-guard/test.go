@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
+	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/rego"
 )
 
@@ -79,7 +80,7 @@ func printTests(w io.Writer, r *rego.TestReport, verbose bool) error {
 		}
 		fmt.Fprintf(&out, "%s:%d: %s %s (%v)\n", t.File, t.Line, paint[t.Outcome](string(t.Outcome)), t.Name, t.Duration.Round(time.Microsecond))
 		for _, detail := range slices.Concat(t.Failed, lines(t.Error), lines(t.Output)) {
-			fmt.Fprintf(&out, "  %s\n", text.Clean(detail))
+			fmt.Fprintf(&out, "  %s\n", engine.Printable(detail))
 		}
 	}
 	printCoverage(&out, style, r.Coverage)
@@ -109,7 +110,7 @@ func printCoverage(out *strings.Builder, s text.Style, c *rego.Coverage) {
 	}
 	for _, f := range c.Files {
 		if len(f.NotCovered) > 0 {
-			fmt.Fprintf(out, "%s: %s reached, not %s\n", text.Clean(f.File), s.Mixed(fmt.Sprintf("%.1f%%", f.Percent)), ranges(f.NotCovered))
+			fmt.Fprintf(out, "%s: %s reached, not %s\n", engine.Printable(f.File), s.Mixed(fmt.Sprintf("%.1f%%", f.Percent)), ranges(f.NotCovered))
 		}
 	}
 	fmt.Fprintf(out, "coverage: %.1f%% of lines\n", c.Percent)

@@ -56,12 +56,9 @@ func (o outcome) error() error {
 func printDecision(w io.Writer, s text.Style, where string, r *engine.Review, d *engine.Decision) error {
 	var out strings.Builder
 	line := func(label, what string) {
-		for part := range strings.SplitSeq(what, "\n") {
-			fmt.Fprintf(&out, "  %s  %s\n", s.Dim(fmt.Sprintf("%-9s", label)), text.Clean(part))
-			label = ""
-		}
+		fmt.Fprintf(&out, "  %s  %s\n", s.Dim(fmt.Sprintf("%-9s", label)), engine.Printable(what))
 	}
-	fmt.Fprintf(&out, "%s: %s %s\n", text.Clean(where), outcomeOf(d).painter(s)(outcomeOf(d).String()), text.Clean(subject(r)))
+	fmt.Fprintf(&out, "%s: %s %s\n", engine.Printable(where), outcomeOf(d).painter(s)(outcomeOf(d).String()), engine.Printable(subject(r)))
 	for _, f := range d.Failures {
 		line(labelOf("failure", f.Enforcement), f.String())
 	}

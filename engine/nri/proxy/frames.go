@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
 
@@ -34,12 +35,13 @@ func (l *link) asked(m wire.Message) (*ttrpc.Request, error) {
 // of it and can be of any length.
 const maxReason = 32 << 10
 
-// refusal answers a request with an error.
+// refusal answers a request with an error. It is for people in the end: those who
+// wonder why a container is not created.
 func refusal(m wire.Message, code codes.Code, message string) wire.Message {
+	message = engine.Printable(message)
 	if len(message) > maxReason {
-		message = message[:maxReason] + "..."
+		message = strings.ToValidUTF8(message[:maxReason], "") + "..."
 	}
-	message = strings.ToValidUTF8(message, "\uFFFD")
 	return response(m, &ttrpc.Response{Status: status.New(code, message).Proto()})
 }
 

@@ -354,6 +354,25 @@ func TestLongReasons(t *testing.T) {
 	}
 }
 
+// What is chosen by plugins and pods cannot move cursors where reasons are shown, and is
+// recorded as it is.
+func TestRefusalsArePrintable(t *testing.T) {
+	const key = "k\x1b[2J\nlevel=info\u202e"
+	r, p, g := newRawRig(t, objectTo(engine.Annotation, engine.Deny))
+	_, came := exchange(r, p, "CreateContainer", &api.CreateContainerRequest{Pod: testPod("c"), Container: testContainer("c")},
+		&api.CreateContainerResponse{Adjust: annotation(key, "x")})
+	if got, want := errorOf(t, came), `annotation k\x1b[2J\nlevel=info\u202e)`; !strings.Contains(got, want) {
+		t.Errorf("the runtime is told %q, want %q", got, want)
+	}
+	made := g.decisions.of(engine.CreateContainer)
+	if got := made[0].decision.Violations[0].Key; got != key {
+		t.Errorf("recorded is %q", got)
+	}
+	if got, want := p.ask("Con\x1b[2Jquer", &api.Empty{}), `Runtime/Con\x1b[2Jquer`; !strings.HasSuffix(got, want) {
+		t.Errorf("the plugin is told %q, want %q", got, want)
+	}
+}
+
 // A runtime that does not read does not keep the proxy from stopping.
 func TestRuntimeThatDoesNotRead(t *testing.T) {
 	_, p, g := newRawRig(t, nil, func(c *proxy.Config) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
+	"github.com/nri-guard/nri-guard/engine"
 )
 
 // Write writes the report for a terminal: the worst first, each with what it means, what
@@ -90,13 +91,13 @@ func (p *printer) fix(f *Fix) {
 		return
 	}
 	for line := range strings.SplitSeq(f.Paste, "\n") {
-		p.line("        ", "%s", text.Clean(line)) // never wrapped: it is to be pasted
+		p.line("        ", "%s", engine.Printable(line)) // never wrapped: it is to be pasted
 	}
 }
 
 // wrapped prints a text from the node, cleaned, over as many lines as it needs.
 func (p *printer) wrapped(indent, format, said string) {
-	full := fmt.Sprintf(format, text.Clean(said))
+	full := fmt.Sprintf(format, engine.Printable(said))
 	for i, line := range text.Wrap(full, max(p.width-len(indent)-2, 20)) {
 		if i > 0 {
 			line = "  " + line

@@ -60,21 +60,6 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestClean(t *testing.T) {
-	for in, want := range map[string]string{
-		"plain ünïcode":       "plain ünïcode",
-		"two\nlines":          `two\nlines`,
-		"\x1b[2Jcleared":      `\x1b[2Jcleared`,
-		"right\u202eto left":  `right\u202eto left`,
-		"not \xff utf-8":      "not \ufffd utf-8",
-		"tab\tand\rreturn\a.": `tab\tand\rreturn\a.`,
-	} {
-		if got := text.Clean(in); got != want {
-			t.Errorf("Clean(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestStyleOfNoTerminal(t *testing.T) {
 	t.Setenv("COLUMNS", "")
 	var out bytes.Buffer

@@ -1,0 +1,31 @@
+package engine
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Printable makes text from elsewhere safe for terminals and logs: characters that
+// could move a terminal's cursor or reorder a line are written as escapes. Line breaks
+// too, so that nobody can make one line look like two. Plugins and pods choose names,
+// keys and values; everything that the engine says for people is printable, while
+// documents keep what is true.
+func Printable(s string) string {
+	s = strings.ToValidUTF8(s, "\ufffd")
+	if !strings.ContainsFunc(s, unprintable) {
+		return s
+	}
+	var out strings.Builder
+	for _, r := range s {
+		if unprintable(r) {
+			quoted := strconv.QuoteRuneToASCII(r)
+			out.WriteString(quoted[1 : len(quoted)-1])
+			continue
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+func unprintable(r rune) bool { return !unicode.IsPrint(r) }
