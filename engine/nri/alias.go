@@ -51,7 +51,7 @@ func (p *Places) of(h host) []link {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if now := time.Now(); p.root != h.root || now.After(p.until) {
-		p.root, p.links, p.until = h.root, h.links(), now.Add(memory)
+		p.root, p.links, p.until = h.root, host{root: h.root}.links(), now.Add(memory) // for other reviews too
 	}
 	return p.links
 }

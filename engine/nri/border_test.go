@@ -123,6 +123,21 @@ func TestTooManyElements(t *testing.T) {
 	}
 }
 
+// Each component of a path is a system call.
+func TestTooManyComponents(t *testing.T) {
+	a := &api.ContainerAdjustment{}
+	for i := range 200 {
+		a.Mounts = append(a.Mounts, &api.Mount{Destination: fmt.Sprint("/", i), Type: "bind", Source: strings.Repeat("/.", 1000)})
+	}
+	r := review(a)
+	if want := []string{"the sources of mounts have more than 32768 components in all; no more are looked up"}; !slices.Equal(r.Malformed, want) {
+		t.Errorf("malformed: %q", r.Malformed)
+	}
+	if m := r.Changes[199].Value.(*engine.Mount); m.ResolvedSource != "/" {
+		t.Errorf("what is not looked up is taken for %s", m.ResolvedSource)
+	}
+}
+
 func TestTooManyUpdates(t *testing.T) {
 	var updates []*api.ContainerUpdate
 	var evict []*api.ContainerEviction

@@ -202,6 +202,9 @@ func (x *builder) finish(m messages) *engine.Review {
 	for _, c := range r.Changes {
 		c.ID = freeID(taken, c, r.Container.GetId())
 	}
+	if x.host.exhausted() {
+		x.malformed("the sources of mounts have more than %d components in all; no more are looked up", maxComponents)
+	}
 	slices.Sort(r.Malformed)
 	r.Malformed = slices.Compact(r.Malformed)
 	m.claims, m.review = x.claims, r

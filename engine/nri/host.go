@@ -13,7 +13,29 @@ import (
 )
 
 // host looks at the file system of the host, below root.
-type host struct{ root string }
+type host struct {
+	root string
+	// left is how many more components of paths are looked up for one review; nil is
+	// any number.
+	left *int
+}
+
+// maxComponents bounds what is looked up for one review: each component costs a
+// system call, and more the deeper it is.
+const maxComponents = 1 << 15
+
+// spend takes a path's components from what is left, and says whether that was
+// enough.
+func (h host) spend(p string) bool {
+	if h.left == nil {
+		return true
+	}
+	*h.left -= strings.Count(p, "/")
+	return *h.left >= 0
+}
+
+// exhausted says whether something was left out.
+func (h host) exhausted() bool { return h.left != nil && *h.left < 0 }
 
 // unresolved stands for a place that cannot be told: as it contains everything,
 // no policy that guards anything lets it pass.
@@ -24,7 +46,7 @@ const unresolved = "/"
 // directory that only the runtime knows, and links below /proc lead to where only
 // the process that follows them gets: they are unresolved and /proc.
 func (h host) resolve(p string) string {
-	if !path.IsAbs(p) {
+	if !path.IsAbs(p) || !h.spend(p) {
 		return unresolved
 	}
 	root := h.root

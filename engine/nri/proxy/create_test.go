@@ -3,6 +3,9 @@ package proxy_test
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -46,5 +49,29 @@ func TestRepliesAreJudged(t *testing.T) {
 				t.Errorf("the decision is not about the plugin: %+v", made)
 			}
 		})
+	}
+}
+
+// A policy that does not come back costs the request, not the plugin: NRI has its
+// answer before it loses patience.
+func TestLateDecisions(t *testing.T) {
+	const wait = 4 * time.Second
+	adaptation.SetPluginRequestTimeout(wait)
+	defer adaptation.SetPluginRequestTimeout(patience)
+	hung := make(chan struct{})
+	r := newRig(t, func(r *engine.Review) []engine.Violation {
+		if r.Operation == engine.CreateContainer {
+			<-hung
+		}
+		return nil
+	})
+	connect(t, r.socket, "10", "setter", setting("A", "1"))
+	_, err := r.runtime.create("c")
+	if want := "the decision was not made in time: the runtime waits no longer than 4s"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v does not say %q", err, want)
+	}
+	close(hung)
+	if rpl, err := r.runtime.create("d"); err != nil || len(rpl.GetAdjust().GetEnv()) != 1 {
+		t.Errorf("afterwards: %v, error %v", rpl, err)
 	}
 }
