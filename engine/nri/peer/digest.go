@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nri-guard/nri-guard/engine"
 )
 
 // stat is what tells one state of a file from another. Times can be set back by
@@ -58,10 +60,10 @@ type digest struct {
 }
 
 // of returns the digest of a file that is in the given state, in lower-case
-// hexadecimal, for a process of a user. It closes the file.
-func (d *digests) of(ctx context.Context, f *os.File, st stat, uid int64) (string, error) {
+// hexadecimal, for a process. It closes the file.
+func (d *digests) of(ctx context.Context, f *os.File, st stat, who engine.Identity) (string, error) {
 	if !st.settled() {
-		return d.hash(ctx, f, st, uid)
+		return d.hash(ctx, f, st, who)
 	}
 	e, mine := d.entry(st)
 	if mine {
@@ -70,7 +72,7 @@ func (d *digests) of(ctx context.Context, f *os.File, st stat, uid int64) (strin
 			defer close(e.done)
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 			defer cancel()
-			if e.sum, e.err = d.hash(ctx, f, st, uid); e.err != nil {
+			if e.sum, e.err = d.hash(ctx, f, st, who); e.err != nil {
 				d.forget(st, e)
 			}
 		}()
@@ -124,11 +126,11 @@ func (d *digests) forget(st stat, e *digest) {
 // lets nobody write to a file that runs; a network's file system may.
 var errChanging = errors.New("the executable was changed while it was read")
 
-// hash reads a file when it is the user's turn. It must be in the same state before
+// hash reads a file when it is the process' turn. It must be in the same state before
 // and after. It closes the file.
-func (d *digests) hash(ctx context.Context, f *os.File, st stat, uid int64) (string, error) {
+func (d *digests) hash(ctx context.Context, f *os.File, st stat, who engine.Identity) (string, error) {
 	defer f.Close() //nolint:errcheck // it is only read
-	if err := d.turns.wait(ctx, uid); err != nil {
+	if err := d.turns.wait(ctx, who.UID, who.PID); err != nil {
 		return "", err
 	}
 	done := sync.OnceFunc(d.turns.done)

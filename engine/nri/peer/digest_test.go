@@ -9,6 +9,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nri-guard/nri-guard/engine"
 )
 
 // aged makes a file that has been left alone for long enough, as far as the
@@ -48,7 +50,7 @@ func TestDigests(t *testing.T) {
 	ctx := t.Context()
 	open, st := aged(t, "hello")
 	const want = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-	if sum, err := d.of(ctx, open(), st, 0); sum != want || err != nil {
+	if sum, err := d.of(ctx, open(), st, engine.Identity{}); sum != want || err != nil {
 		t.Errorf("%s, %v", sum, err)
 	}
 	if len(d.entries) != 0 {
@@ -58,7 +60,7 @@ func TestDigests(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if sum, err := d.of(ctx, open(), st, 0); sum != want || err != nil {
+			if sum, err := d.of(ctx, open(), st, engine.Identity{}); sum != want || err != nil {
 				t.Errorf("%s, %v", sum, err)
 			}
 		})
@@ -68,7 +70,7 @@ func TestDigests(t *testing.T) {
 		t.Errorf("%d are remembered", len(d.entries))
 	}
 	d.entries[st].sum = "remembered"
-	if sum, err := d.of(ctx, open(), st, 0); sum != "remembered" || err != nil {
+	if sum, err := d.of(ctx, open(), st, engine.Identity{}); sum != "remembered" || err != nil {
 		t.Errorf("it is hashed again: %s, %v", sum, err)
 	}
 }
@@ -91,13 +93,13 @@ func TestDigestOfAnotherState(t *testing.T) {
 			var d digests
 			other := st
 			change(&other)
-			if _, err := d.of(t.Context(), open(), other, 0); !errors.Is(err, errChanging) {
+			if _, err := d.of(t.Context(), open(), other, engine.Identity{}); !errors.Is(err, errChanging) {
 				t.Errorf("%v", err)
 			}
 			if len(d.entries)+len(d.order) != 0 {
 				t.Error("a failure is remembered")
 			}
-			if _, err := d.of(t.Context(), open(), st, 0); err != nil {
+			if _, err := d.of(t.Context(), open(), st, engine.Identity{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -109,7 +111,7 @@ func TestFutureState(t *testing.T) {
 	var d digests
 	open, st := aged(t, "hello")
 	st.ctime.Sec += 1000
-	if _, err := d.of(t.Context(), open(), st, 0); !errors.Is(err, errChanging) {
+	if _, err := d.of(t.Context(), open(), st, engine.Identity{}); !errors.Is(err, errChanging) {
 		t.Errorf("%v", err)
 	}
 	if len(d.entries) != 0 {
@@ -145,12 +147,12 @@ func TestOneThatHangs(t *testing.T) {
 	settle(t, st)
 	hung, _ := d.entry(stat{ino: 1}) // somebody hashes it and does not come to an end
 	defer close(hung.done)
-	if _, err := d.of(t.Context(), open(), st, 0); err != nil {
+	if _, err := d.of(t.Context(), open(), st, engine.Identity{}); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.of(ctx, open(), stat{ino: 1}, 0); !errors.Is(err, context.Canceled) {
+	if _, err := d.of(ctx, open(), stat{ino: 1}, engine.Identity{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }
@@ -161,7 +163,7 @@ func TestGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var d digests
-	if _, err := d.hash(ctx, open(), st, 0); !errors.Is(err, context.Canceled) {
+	if _, err := d.hash(ctx, open(), st, engine.Identity{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/nri-guard/nri-guard/engine"
 )
 
 // Unreachable stands in front of the path of an executable that is another file
@@ -33,10 +35,10 @@ func (e executable) same(o executable) bool {
 	return e.dev == o.dev && e.ino == o.ino && e.sha256 == o.sha256
 }
 
-// look reads path and digest of what a process of the user runs. A path that has been
+// look reads path and digest of what a process runs. A path that has been
 // removed ends in " (deleted)", as the kernel has it; so may the name of a file
 // that is there, which is why nothing is cut off.
-func (i *Inspector) look(ctx context.Context, dir *procDir, uid int64) (executable, error) {
+func (i *Inspector) look(ctx context.Context, dir *procDir, who engine.Identity) (executable, error) {
 	path, err := dir.readlink("exe")
 	if err != nil {
 		return executable{}, err
@@ -59,7 +61,7 @@ func (i *Inspector) look(ctx context.Context, dir *procDir, uid int64) (executab
 		return exe, fmt.Errorf("%s: %w", path, err)
 	}
 	settled := st.settled()
-	if exe.sha256, err = i.digests.of(ctx, f, st, uid); err == nil && settled {
+	if exe.sha256, err = i.digests.of(ctx, f, st, who); err == nil && settled {
 		exe.state = st
 	}
 	return exe, err

@@ -155,7 +155,7 @@ func (i *Inspector) hold(ctx context.Context, id engine.Identity, pidfd int) (_ 
 
 // fill reads what can be found out of the process.
 func (i *Inspector) fill(ctx context.Context, p *Peer) {
-	exe, err := i.executable(ctx, p.dir, p.identity.UID)
+	exe, err := i.executable(ctx, p.dir, p.identity)
 	if err != nil {
 		p.gap("executable", err)
 	}
@@ -174,7 +174,7 @@ func (p *Peer) gap(what string, err error) {
 
 // executable looks at what the process runs. It is given up when it takes too
 // long: a file system may never answer.
-func (i *Inspector) executable(ctx context.Context, dir *procDir, uid int64) (executable, error) {
+func (i *Inspector) executable(ctx context.Context, dir *procDir, who engine.Identity) (executable, error) {
 	type result struct {
 		exe executable
 		err error
@@ -183,7 +183,7 @@ func (i *Inspector) executable(ctx context.Context, dir *procDir, uid int64) (ex
 	defer cancel()
 	done := make(chan result, 1)
 	go func() {
-		exe, err := i.look(ctx, dir, uid)
+		exe, err := i.look(ctx, dir, who)
 		done <- result{exe, err}
 	}()
 	select {

@@ -58,7 +58,7 @@ func (p *Peer) Verify() error {
 	if p.untouched() {
 		return p.alive()
 	}
-	now, err := p.inspector.executable(context.Background(), p.dir, p.identity.UID)
+	now, err := p.inspector.executable(context.Background(), p.dir, p.identity)
 	if err != nil && (p.exe.sha256 != "" || now.unknown()) {
 		if gone := p.alive(); gone != nil {
 			return gone

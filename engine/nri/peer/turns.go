@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// turns has one at a time compute, and users take turns: however much is waiting
-// for the one, the other comes next. Among the processes of one user there is
-// nothing to keep apart, as each can do worse to the other. The zero value works.
+// turns has one at a time compute. Users take turns, and so do the processes of a
+// user: however much is waiting for the one, the other comes next. The zero value
+// works.
 type turns struct {
 	mu    sync.Mutex
 	taken bool
@@ -18,12 +18,34 @@ type turns struct {
 // line is what waits for one user.
 type line struct {
 	uid     int64
-	waiting []chan struct{} // closed when it is their turn
+	waiting []waiter
+}
+
+// waiter waits for a process.
+type waiter struct {
+	pid  int64
+	rank int           // how many were waiting for the process before
+	turn chan struct{} // closed when it has come
+}
+
+// join takes a process' place behind all who come first.
+func (l *line) join(pid int64, turn chan struct{}) {
+	w := waiter{pid: pid, turn: turn}
+	for _, o := range l.waiting {
+		if o.pid == pid {
+			w.rank = o.rank + 1
+		}
+	}
+	i := slices.IndexFunc(l.waiting, func(o waiter) bool { return o.rank > w.rank })
+	if i < 0 {
+		i = len(l.waiting)
+	}
+	l.waiting = slices.Insert(l.waiting, i, w)
 }
 
 // wait returns when it is the caller's turn, who must call done, or with an error
 // when the context ends before.
-func (t *turns) wait(ctx context.Context, uid int64) error {
+func (t *turns) wait(ctx context.Context, uid, pid int64) error {
 	t.mu.Lock()
 	if !t.taken {
 		t.taken = true
@@ -36,7 +58,7 @@ func (t *turns) wait(ctx context.Context, uid int64) error {
 		i = len(t.lines)
 		t.lines = append(t.lines, &line{uid: uid})
 	}
-	t.lines[i].waiting = append(t.lines[i].waiting, turn)
+	t.lines[i].join(pid, turn)
 	t.mu.Unlock()
 	select {
 	case <-turn:
@@ -54,7 +76,7 @@ func (t *turns) leave(turn chan struct{}) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i, l := range t.lines {
-		j := slices.Index(l.waiting, turn)
+		j := slices.IndexFunc(l.waiting, func(w waiter) bool { return w.turn == turn })
 		if j < 0 {
 			continue
 		}
@@ -76,7 +98,7 @@ func (t *turns) done() {
 	}
 	next := t.lines[0]
 	t.lines = t.lines[1:]
-	close(next.waiting[0])
+	close(next.waiting[0].turn)
 	if next.waiting = next.waiting[1:]; len(next.waiting) > 0 {
 		t.lines = append(t.lines, next)
 	}

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/peer"
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
 
@@ -177,6 +178,9 @@ func (p *Proxy) reserved(name string) error {
 	return nil
 }
 
+// errNotReady refuses registrations before decisions can be made.
+var errNotReady = errors.New("the guard does not know yet what containers there are; try again")
+
 // ready waits a moment for those to be ready whom decisions rely on.
 func (p *Proxy) ready(ctx context.Context) error {
 	if p.cfg.Ready == nil {
@@ -184,7 +188,7 @@ func (p *Proxy) ready(ctx context.Context) error {
 	}
 	for end := time.Now().Add(readyWait); !p.cfg.Ready(); {
 		if time.Now().After(end) {
-			return errors.New("the guard does not know yet what containers there are; try again")
+			return errNotReady
 		}
 		select {
 		case <-ctx.Done():
@@ -214,9 +218,11 @@ func (p *Proxy) enter(l *link) error {
 	return nil
 }
 
-// alike says whether two processes are known to run the same for the same user.
+// alike says whether two processes are known to run the same for the same user. Of an
+// interpreter it is not known what it runs; the same process may connect again.
 func alike(a, b *engine.Identity) bool {
-	return a != nil && b != nil && a.SHA256 != "" && a.SHA256 == b.SHA256 && a.UID == b.UID
+	return a != nil && b != nil && a.SHA256 != "" && a.SHA256 == b.SHA256 && a.UID == b.UID &&
+		(a.PID == b.PID || !peer.Interpreter(a.Exe) && !peer.Interpreter(b.Exe))
 }
 
 // leave lets a plugin go.
@@ -251,7 +257,11 @@ func (l *link) register(reg *registration) error {
 // stub loses what is in its multiplexer when the connection is closed.
 func (l *link) dismiss(reg *registration, why error) {
 	m := wire.Message{Conn: multiplex.RuntimeServiceConn, Stream: reg.stream}
-	if err := l.toPlugin.Write(refusal(m, codes.PermissionDenied, why.Error())); err != nil {
+	code := codes.PermissionDenied
+	if errors.Is(why, errRuntimeAway) || errors.Is(why, errNotReady) {
+		code = codes.Unavailable // it may be otherwise soon
+	}
+	if err := l.toPlugin.Write(refusal(m, code, why.Error())); err != nil {
 		log.G(l.ctx).WithError(err).Debug("A plugin that is refused does not listen")
 		return
 	}
