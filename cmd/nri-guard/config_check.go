@@ -19,6 +19,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine/audit"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
+	"github.com/nri-guard/nri-guard/engine/nri/peer"
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
@@ -146,6 +147,9 @@ func (c *config) checkPlugins(f *findings) {
 		at := fmt.Sprintf("plugins[%d]", i)
 		if p.Identity != nil && c.Validator.Enabled && !c.Proxy.Enabled {
 			f.add(at+".identity", "plugin %s: a validator cannot tell who is at the other end of a connection; set proxy.enabled or leave the identity out", p.Name)
+		}
+		if p.Identity != nil && peer.Interpreter(p.Identity.Exe) {
+			f.add(at+".identity.exe", "plugin %s: %s runs what it is told, so that everybody's scripts would be this plugin; name a program, or demand the user alone", p.Name, p.Identity.Exe)
 		}
 		if len(p.Events) > 0 && !c.Proxy.Enabled {
 			f.add(at+".events", "plugin %s: subscriptions are limited by the proxy only; set proxy.enabled", p.Name)

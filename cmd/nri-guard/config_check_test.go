@@ -65,6 +65,8 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:2: proxy.launch.config: "etc" must be absolute`}},
 		"identity without proxy": {"validator: {enabled: true}\nplugins:\n- name: a\n  identity: {uid: 0}", []string{
 			"FILE:5: plugins[0].identity: plugin a: a validator cannot tell who is at the other end of a connection; set proxy.enabled or leave the identity out"}},
+		"identity of an interpreter": {proxy + "plugins:\n- name: a\n  identity: {uid: 0,\n    exe: /usr/bin/python3.12}\n- {name: b, identity: {exe: /opt/python-plugin}}", []string{
+			"FILE:7: plugins[0].identity.exe: plugin a: /usr/bin/python3.12 runs what it is told, so that everybody's scripts would be this plugin; name a program, or demand the user alone"}},
 		"identity for an embedded guard": {"plugins: [{name: a, identity: {uid: 0}}]", nil},
 		"events and redaction without proxy": {"plugins:\n- name: a\n  events: [CreateContainer]\n  redact: {env: [A]}", []string{
 			"FILE:4: plugins[0].events: plugin a: subscriptions are limited by the proxy only; set proxy.enabled",

@@ -9,7 +9,8 @@ import (
 )
 
 // checkTrust finds what the configuration names and others may write: the file
-// itself, policies, plugins that the guard starts, and the directories of sockets.
+// itself, policies, plugins that the guard starts, the decision log, and the
+// directories of that and of sockets.
 func (c *config) checkTrust(file string) error { return c.checkTrustBelow("", file) }
 
 // checkTrustBelow is checkTrust for a file system whose root is elsewhere. The names are
@@ -41,6 +42,10 @@ func (c *config) checkTrustBelow(root, file string) error {
 		check("proxy.socket", filepath.Dir(c.Proxy.Socket), files.Dir)
 		check("proxy.launch.path", c.Proxy.Launch.Path, files.Tree)
 		check("proxy.launch.config", c.Proxy.Launch.Config, files.Tree)
+	}
+	if log := c.Audit.Path; log != "" && log != "-" {
+		check("audit.path", filepath.Dir(log), files.Dir)
+		check("audit.path", log, files.Path)
 	}
 	return errors.Join(f.errs...)
 }

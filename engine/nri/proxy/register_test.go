@@ -74,6 +74,26 @@ func TestWhoMayRegister(t *testing.T) {
 	}
 }
 
+// A digest says nothing of what an interpreter runs. Its user is another matter.
+func TestInterpretersAreNobody(t *testing.T) {
+	python, uid := another(t, filepath.Join(shortDir(t), "python3.12")), int64(os.Getuid())
+	for _, tt := range []struct {
+		identity engine.IdentityMatch
+		want     string
+	}{
+		{engine.IdentityMatch{SHA256: digest(t, python)}, "/python3.12 runs what it is told: demand a program, or the user alone"},
+		{engine.IdentityMatch{Exe: python, UID: &uid}, "/python3.12 runs what it is told: demand a program, or the user alone"},
+		{engine.IdentityMatch{UID: &uid}, "registered"},
+	} {
+		r := newRig(t, nil, func(c *proxy.Config) {
+			c.Plugins = []proxy.Plugin{{Name: "script", Identity: &tt.identity}}
+		})
+		if got := spawn(t, python, "dialer", r.socket, "script"); !strings.HasSuffix(got, tt.want) {
+			t.Errorf("it is told %q, want %q", got, tt.want)
+		}
+	}
+}
+
 func TestNamesNobodyMayHave(t *testing.T) {
 	r := newRig(t, nil, func(c *proxy.Config) { c.Reserved = []string{"nri-guard"} })
 	for _, tt := range []struct{ index, name, want string }{
@@ -127,6 +147,13 @@ func TestNamesAreTaken(t *testing.T) {
 	}
 	if got := spawn(t, self(t), "dialer", r.socket, "taken"); got != "registered" {
 		t.Errorf("the successor is told %q", got)
+	}
+	python := another(t, filepath.Join(shortDir(t), "python3.12"))
+	if got := spawn(t, python, "dialer", r.socket, "script"); got != "registered" {
+		t.Fatal(got)
+	}
+	if got := spawn(t, python, "dialer", r.socket, "script"); !strings.Contains(got, `"script" is connected already, as process`) {
+		t.Errorf("another script of the same interpreter is told %q", got)
 	}
 	if got := spawn(t, impostor, "dialer", r.socket, "free"); got != "registered" {
 		t.Errorf("under another name it is told %q", got)

@@ -10,6 +10,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/peer"
 )
 
 // rule is what is demanded of plugins of one name, ready for use. Its zero value
@@ -20,6 +21,8 @@ type rule struct {
 	// events are those that may be subscribed to, 0 for all.
 	events api.EventMask
 	redact Redact
+	// general is set where the rule is for all names that have none of their own.
+	general bool
 }
 
 // newRules checks what is demanded of plugins. Where a name is there several times,
@@ -30,7 +33,7 @@ func newRules(plugins []Plugin) (map[string]*rule, error) {
 	for _, p := range plugins {
 		r := rules[p.Name]
 		if r == nil {
-			r = &rule{}
+			r = &rule{general: p.Name == Everybody}
 			rules[p.Name] = r
 		}
 		if err := r.add(p); err != nil {
@@ -41,7 +44,7 @@ func newRules(plugins []Plugin) (map[string]*rule, error) {
 }
 
 func (r *rule) add(p Plugin) error {
-	if err := api.CheckPluginName(p.Name); err != nil {
+	if err := api.CheckPluginName(p.Name); err != nil && !r.general {
 		return err
 	}
 	if p.Identity != nil {
@@ -97,7 +100,11 @@ func (r *rule) demand(p engine.Plugin) error {
 		return fmt.Errorf("the configuration says who may be called %q, and nothing is known of who connected", p.Name)
 	}
 	for _, m := range r.identities {
-		if m.Matches(p.Identity) {
+		switch {
+		case !m.Matches(p.Identity):
+		case m.Exe+m.SHA256 != "" && peer.Interpreter(p.Identity.Exe):
+			return fmt.Errorf("the configuration says what %q is to run, but %s runs what it is told: demand a program, or the user alone", p.Name, p.Identity.Exe)
+		default:
 			return nil
 		}
 	}
