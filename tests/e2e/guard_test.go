@@ -30,7 +30,8 @@ type guard struct {
 // newGuard writes a configuration: the node's mode and whatever else is said.
 func newGuard(n *node, more string) *guard {
 	n.Helper()
-	g := &guard{node: n, admin: freeAddress(n.T), file: filepath.Join(n.dir, "nri-guard.yaml"), log: filepath.Join(n.dir, "decisions", "decisions.ndjson")}
+	g := &guard{node: n, admin: freeAddress(n.T), file: filepath.Join(n.dir, "guard", "config.yaml"), log: filepath.Join(n.dir, "decisions", "decisions.ndjson")}
+	must(n.T, os.MkdirAll(filepath.Dir(g.file), 0o700)) // of its own: the guard watches it
 	must(n.T, os.MkdirAll(filepath.Dir(g.log), 0o700))
 	g.configure(more)
 	return g

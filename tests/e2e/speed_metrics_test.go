@@ -35,12 +35,12 @@ func (n *node) waited(address string) waiting {
 	return w
 }
 
-// since is the mean, in milliseconds, of the calls since then whose labels contain a
-// text; 0 when there were none.
-func (w waiting) since(then waiting, text string) float64 {
+// since is the mean, in milliseconds, of the calls since then of an operation by a
+// plugin whose names contain these texts; 0 when there were none.
+func (w waiting) since(then waiting, operation, plugin string) float64 {
 	var seconds, calls float64
 	for labels := range w.calls {
-		if strings.Contains(labels, text) {
+		if strings.Contains(labels, operation) && strings.Contains(labels, plugin) {
 			seconds += w.seconds[labels] - then.seconds[labels]
 			calls += w.calls[labels] - then.calls[labels]
 		}

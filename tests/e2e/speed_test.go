@@ -40,6 +40,7 @@ type sample struct {
 	creations []float64 // ms
 	validate  float64   // ms that containerd waited for the validator, on average
 	call      float64   // ms that containerd waited for a plugin, on average
+	observe   float64   // ms that containerd waited for the guard's observer, on average
 	decide    float64   // ms that a decision took, on average, by the decision log
 	ready     float64   // ms from start to readiness
 	resident  float64   // MiB
@@ -89,8 +90,9 @@ func (n *node) turn(metrics string, m mode, null bool, ask func(*runtime.Contain
 	before := c.waited(metrics)
 	s.creations = c.timeCreations(pod, perVariant, ask)
 	after := c.waited(metrics)
-	s.validate = after.since(before, "ValidateContainerAdjustment")
-	s.call = after.since(before, "10-one")
+	s.validate = after.since(before, "ValidateContainerAdjustment", "")
+	s.call = after.since(before, `"CreateContainer"`, "10-one")
+	s.observe = after.since(before, "PostCreateContainer", "nri-guard-observer")
 	if m != direct {
 		s.resident = c.resident(c.guard.PID())
 		s.decide = c.guard.took()
@@ -171,11 +173,12 @@ func (n *node) resident(pid int) float64 {
 func report(t *testing.T, measured [][]sample) {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %d creations each | median | of it, waiting for the validator | for the plugin that asks | one decision |\n|---|---:|---:|---:|---:|\n", rounds*perVariant)
+	fmt.Fprintf(&b, "| %d creations each | median | of it, waiting for the validator | for the plugin that asks | for the observer | one decision |\n|---|---:|---:|---:|---:|---:|\n", rounds*perVariant)
 	for i, v := range variants {
-		fmt.Fprintf(&b, "| %s | %.2f ms | %.3f ms | %.3f ms | %.3f ms |\n", v.name, creation(measured[i]),
+		fmt.Fprintf(&b, "| %s | %.2f ms | %.3f ms | %.3f ms | %.3f ms | %.3f ms |\n", v.name, creation(measured[i]),
 			medianOf(measured[i], func(s sample) float64 { return s.validate }),
 			medianOf(measured[i], func(s sample) float64 { return s.call }),
+			medianOf(measured[i], func(s sample) float64 { return s.observe }),
 			medianOf(measured[i], func(s sample) float64 { return s.decide }))
 	}
 	plain, null, guarded := creation(measured[0]), creation(measured[1]), creation(measured[2])
