@@ -67,7 +67,7 @@ func Profiles() []string { return []string{Privileged, Baseline, Restricted} }
 
 // Plugin says what a plugin may do beyond the profile.
 type Plugin struct {
-	Name string `yaml:"name" doc:"name of the plugin, without its index"`
+	Name string `yaml:"name" doc:"name of the plugin, without its index; * is every plugin that has no entry of its own, and takes no grants"`
 	// Identity must match what is observed of the plugin, where it is given.
 	Identity *Identity `yaml:"identity" doc:"who the plugin must be; where that cannot be known its grants do not apply"`
 	// Namespaces are patterns for the namespaces of pods; none means all.

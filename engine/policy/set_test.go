@@ -44,6 +44,7 @@ func TestBadConfiguration(t *testing.T) {
 		"enforcement of nothing":  {"policy:\n  enforcement:\n    hoks: deny", `guard.yaml:3: policy.enforcement.hoks: there is no policy "hoks"`},
 		"unknown field":           {"plugins:\n- name: p\n  grants:\n  - {field: mounts, keys: [/a]}", `guard.yaml:4: plugins[0].grants[0]: plugin p: unknown field "mounts"`},
 		"a grant that lifts all":  {"plugins: [{name: p, grants: [{field: hook}]}]", "plugin p: a grant for field hook needs path"},
+		"grants for everybody":    {"plugins: [{name: '*', grants: [{field: env, keys: [A]}]}]", "guard.yaml:1: plugins[0]: plugin *: nobody in particular can be granted anything; name the plugin"},
 		"a plugin without name":   {"plugins: [{grants: []}]", "guard.yaml:1: plugins[0]: the plugin needs a name"},
 		"an identity of nobody":   {"plugins: [{name: p, identity: {}}]", "plugin p: the identity demands nothing"},
 		"a relative executable":   {"plugins: [{name: p, identity: {exe: bin/p}}]", `plugin p: exe "bin/p" must be absolute`},

@@ -28,11 +28,17 @@ func (c *Config) grants() (grants []engine.Grant, errs []error) {
 	return grants, errs
 }
 
+// everybody is the name of an entry for all plugins that have none of their own.
+const everybody = "*"
+
 // check says what is wrong with a plugin besides its grants. An identity that can
 // match nobody, or that demands nothing, was not meant.
 func (p *Plugin) check() error {
 	if p.Name == "" {
 		return errors.New("the plugin needs a name")
+	}
+	if p.Name == everybody && len(p.Grants) > 0 {
+		return fmt.Errorf("plugin %s: nobody in particular can be granted anything; name the plugin", p.Name)
 	}
 	switch id := p.Identity; {
 	case id == nil:

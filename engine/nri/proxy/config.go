@@ -26,9 +26,9 @@ type Config struct {
 	Runtime string
 	// Launch says which plugins the proxy starts itself.
 	Launch Launch
-	// Plugins are what is demanded of plugins by their names. A plugin that is not
-	// among them may register, subscribe to everything and see everything; what it
-	// may change is the engine's decision.
+	// Plugins are what is demanded of plugins by their names. Unless there is an entry
+	// for [Everybody], a plugin that is not among them may register, subscribe to
+	// everything and see everything; what it may change is the engine's decision.
 	Plugins []Plugin
 	// Reserved are names that no plugin may register under, such as those of the
 	// guard's own connections. NRI's "default-validator" is always reserved.
@@ -69,9 +69,13 @@ type Launch struct {
 	Config string
 }
 
+// Everybody stands for all names that are not among [Config.Plugins]: a plugin could
+// call itself anything to get round what is demanded of its name.
+const Everybody = "*"
+
 // Plugin is what is demanded of plugins of a name.
 type Plugin struct {
-	// Name is the name without the index.
+	// Name is the name without the index, or [Everybody].
 	Name string
 	// Identity must match what is observed; nil is anybody.
 	Identity *engine.IdentityMatch
@@ -82,8 +86,8 @@ type Plugin struct {
 	Redact Redact
 }
 
-// Redact holds patterns, as of [path.Match], for the names of what a plugin is not
-// shown the value of. The name stays.
+// Redact holds patterns, as of [path.Match] but with stars that cross slashes, for
+// the names of what a plugin is not shown the value of. The name stays.
 type Redact struct {
 	Env         []string
 	Annotations []string

@@ -48,6 +48,9 @@ func (l *link) judge(c *call, m wire.Message) error {
 		}
 		m = response(m, rsp)
 	}
+	if a.fatal != nil {
+		l.blame(from("the plugin", a.fatal)) // the runtime may hang up when it is told
+	}
 	if err := l.toRuntime.Write(m); err != nil {
 		return err
 	}

@@ -106,8 +106,20 @@ func (l *link) close(cause error) {
 	if l.ended {
 		return
 	}
-	l.ended, l.cause = true, cause
+	l.ended = true
+	if l.cause == nil {
+		l.cause = cause
+	}
 	_ = l.conn.Close()
+}
+
+// blame has a reason be the one, whoever hangs up first.
+func (l *link) blame(cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cause == nil {
+		l.cause = cause
+	}
 }
 
 // relay relays in both directions until one of them ends; then it ends the other.

@@ -137,7 +137,11 @@ func (p *Proxy) SetPlugins(plugins []Plugin) error {
 
 // rule returns what is demanded of plugins of a name.
 func (p *Proxy) rule(name string) *rule {
-	if r, ok := (*p.rules.Load())[name]; ok {
+	rules := *p.rules.Load()
+	if r, ok := rules[name]; ok {
+		return r
+	}
+	if r, ok := rules[Everybody]; ok {
 		return r
 	}
 	return &rule{}

@@ -92,9 +92,12 @@ func (r Redact) environment(env []string) bool {
 	return found
 }
 
+// matches compares with stars that cross slashes: most annotations have one.
 func matches(patterns []string, name string) bool {
+	const slash = "\x00" // path.Match stops its stars at slashes only
+	name = strings.ReplaceAll(name, "/", slash)
 	for _, p := range patterns {
-		if ok, _ := path.Match(p, name); ok { // checked when the configuration was read
+		if ok, _ := path.Match(strings.ReplaceAll(p, "/", slash), name); ok { // checked when the configuration was read
 			return true
 		}
 	}

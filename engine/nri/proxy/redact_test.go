@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -105,6 +106,44 @@ func TestRedactedSynchronisationOfThousands(t *testing.T) {
 	}})
 	if shown != count || open != 0 {
 		t.Errorf("the plugin is shown %d containers of %d, %d with a secret", shown, count, open)
+	}
+}
+
+// Calling itself something else gets a plugin nothing.
+func TestRulesForEverybody(t *testing.T) {
+	uid, nobody := int64(os.Getuid()), int64(65534)
+	r := newRig(t, nil, func(c *proxy.Config) {
+		c.Plugins = []proxy.Plugin{
+			{Name: "trusted"},
+			{Name: proxy.Everybody, Identity: &engine.IdentityMatch{UID: &uid}, Events: []string{"CreateContainer"}, Redact: proxy.Redact{Env: []string{"*"}, Annotations: []string{"*"}}},
+		}
+	})
+	for name, want := range map[string]string{"trusted": "hunter2", "other": "*"} {
+		var password, note string
+		stopped := false
+		connect(t, r.socket, "10", name, &testPlugin{
+			create: func(_ *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+				password, note = strings.TrimPrefix(c.GetEnv()[1], "DB_PASSWORD="), c.GetAnnotations()["secret.example/token"]
+				return nil, nil, nil
+			},
+			stop: func(*api.PodSandbox, *api.Container) ([]*api.ContainerUpdate, error) { stopped = true; return nil, nil },
+		})
+		if _, err := r.runtime.create("c"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.runtime.stopContainer("c"); err != nil {
+			t.Fatal(err)
+		}
+		if password != want || (note == "*") != (want == "*") || stopped != (name == "trusted") {
+			t.Errorf("%s sees the password %q and the annotation %q, and hears of the stop: %v", name, password, note, stopped)
+		}
+	}
+	if err := r.proxy.SetPlugins([]proxy.Plugin{{Name: proxy.Everybody, Identity: &engine.IdentityMatch{UID: &nobody}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tryConnect(t, r.socket, "10", "third", setting("A", "1"))
+	if want := `only user 65534 may be called "third"`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error %v does not say %q", err, want)
 	}
 }
 

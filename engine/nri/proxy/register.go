@@ -206,7 +206,7 @@ func (p *Proxy) enter(l *link) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.links[l] = struct{}{}
-	if len(p.rule(l.plugin.Name).identities) > 0 {
+	if r := p.rule(l.plugin.Name); len(r.identities) > 0 && !r.general {
 		return nil
 	}
 	for other := range p.links {
