@@ -91,13 +91,14 @@ func (l *listener) open(ctx context.Context, s Socket) error {
 	}
 	l.net = open.(*net.UnixListener)
 	l.net.SetUnlinkOnClose(false)
+	// What belongs to somebody else cannot be changed any more without CAP_FOWNER.
+	if err := os.Chmod(l.place.Hidden, s.Mode); err != nil {
+		return err
+	}
 	if s.UID != 0 || s.GID != 0 {
 		if err := os.Chown(l.place.Hidden, unchanged(s.UID), unchanged(s.GID)); err != nil {
 			return err
 		}
-	}
-	if err := os.Chmod(l.place.Hidden, s.Mode); err != nil {
-		return err
 	}
 	return l.place.Publish()
 }

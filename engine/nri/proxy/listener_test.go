@@ -169,10 +169,12 @@ func TestSocketIsReplaced(t *testing.T) {
 	eventually(t, "it is noticed", func() bool {
 		return strings.Contains(r.proxy.Status().Problem, "is not the proxy's any more")
 	})
-	if n := len(r.log.lines("level=error", "Plugins may go past the guard")); n != 1 {
+	logged := func() int { return len(r.log.lines("level=error", "Plugins may go past the guard")) }
+	eventually(t, "it is logged", func() bool { return logged() > 0 })
+	r.stop()
+	if n := logged(); n != 1 {
 		t.Errorf("it is logged %d times", n)
 	}
-	r.stop()
 	// What is not the proxy's is left alone.
 	if _, err := os.Stat(r.socket); err != nil {
 		t.Error(err)
