@@ -2,6 +2,7 @@ package validate
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -121,6 +122,12 @@ func TestTolerationBinding(t *testing.T) {
 	d := found["DaemonSet"].(*apps.DaemonSet)
 	if b.Spec.PolicyName != p.Name || *p.Spec.FailurePolicy != policies.Fail || b.Spec.ValidationActions[0] != policies.Deny {
 		t.Error("the policy is not bound, or does not deny")
+	}
+	// The ways by which annotations become a pod's: as part of it, with its status, with its
+	// binding under both names. Updates of all of them, in the API's words.
+	const ways = "[pods pods/status pods/binding bindings] [CREATE UPDATE]"
+	if r := p.Spec.MatchConstraints.ResourceRules[0]; fmt.Sprint(r.Resources, r.Operations) != ways {
+		t.Errorf("it is about %v %v, want %s", r.Resources, r.Operations, ways)
 	}
 	selector, err := meta.LabelSelectorAsSelector(b.Spec.MatchResources.NamespaceSelector)
 	if err != nil {

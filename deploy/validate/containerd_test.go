@@ -37,6 +37,11 @@ func TestContainerd(t *testing.T) {
 			if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&config.Config{}); err != nil {
 				t.Error(err)
 			}
+			// containerd 1.7 has NRI, no validators, and does not start with a version that it does
+			// not know.
+			if readable := bytes.Contains(text, []byte("\nversion = 2\n")); readable != (file == "proxy.toml") {
+				t.Errorf("it is for containerd 1.7: %t", readable)
+			}
 			if got := loadContainerd(t, path); got != want {
 				t.Errorf("got:  %s\nwant: %s", got, want)
 			}

@@ -62,22 +62,22 @@ func TestDaemonSet(t *testing.T) {
 			c := pod.Containers[0]
 			s := c.SecurityContext
 			for what, holds := range map[string]bool{
-				"its selector selects it":                     d.Spec.Selector.MatchLabels["app.kubernetes.io/name"] == d.Spec.Template.Labels["app.kubernetes.io/name"],
-				"it is in the namespace that allows it":       d.Namespace == found["Namespace"].(*core.Namespace).Name,
-				"it has the service account that is there":    pod.ServiceAccountName == found["ServiceAccount"].(*core.ServiceAccount).Name,
-				"it sees the node's processes":                pod.HostPID,
-				"it has one container":                        len(pod.Containers) == 1 && len(pod.InitContainers) == 0,
-				"it is not evicted":                           pod.PriorityClassName == "system-node-critical",
-				"it is on every node":                         len(pod.Tolerations) == 1 && pod.Tolerations[0].Operator == core.TolerationOpExists && pod.Tolerations[0].Key == "",
-				"no token of Kubernetes is in it":             pod.AutomountServiceAccountToken != nil && !*pod.AutomountServiceAccountToken,
-				"its image is the project's":                  c.Image == "nri-guard:latest",
-				"it is not privileged":                        s.Privileged != nil && !*s.Privileged && !*s.AllowPrivilegeEscalation,
-				"its file system is read-only":                *s.ReadOnlyRootFilesystem,
-				"it has the capabilities that identity needs": fmt.Sprint(s.Capabilities.Drop, s.Capabilities.Add) == "[ALL] [SYS_PTRACE DAC_READ_SEARCH]",
-				"its calls are filtered":                      s.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault,
-				"its mounts have volumes":                     mountsHaveVolumes(pod),
-				"its configuration is the one generated":      volume(pod, "config").ConfigMap.Name == found["ConfigMap"].(*core.ConfigMap).Name,
-				"its files are where the configuration says":  configured(t, found["ConfigMap"].(*core.ConfigMap), pod),
+				"its selector selects it":                    d.Spec.Selector.MatchLabels["app.kubernetes.io/name"] == d.Spec.Template.Labels["app.kubernetes.io/name"],
+				"it is in the namespace that allows it":      d.Namespace == found["Namespace"].(*core.Namespace).Name,
+				"it has the service account that is there":   pod.ServiceAccountName == found["ServiceAccount"].(*core.ServiceAccount).Name,
+				"it sees the node's processes":               pod.HostPID,
+				"it has one container":                       len(pod.Containers) == 1 && len(pod.InitContainers) == 0,
+				"it is not evicted":                          pod.PriorityClassName == "system-node-critical",
+				"it is on every node":                        len(pod.Tolerations) == 1 && pod.Tolerations[0].Operator == core.TolerationOpExists && pod.Tolerations[0].Key == "",
+				"no token of Kubernetes is in it":            pod.AutomountServiceAccountToken != nil && !*pod.AutomountServiceAccountToken,
+				"its image is the project's":                 c.Image == "nri-guard:latest",
+				"it is not privileged":                       s.Privileged != nil && !*s.Privileged && !*s.AllowPrivilegeEscalation,
+				"its file system is read-only":               *s.ReadOnlyRootFilesystem,
+				"it has the capabilities that it needs":      fmt.Sprint(s.Capabilities.Drop, s.Capabilities.Add) == "[ALL] [SYS_PTRACE DAC_READ_SEARCH CHOWN]",
+				"its calls are filtered":                     s.SeccompProfile.Type == core.SeccompProfileTypeRuntimeDefault,
+				"its mounts have volumes":                    mountsHaveVolumes(pod),
+				"its configuration is the one generated":     volume(pod, "config").ConfigMap.Name == found["ConfigMap"].(*core.ConfigMap).Name,
+				"its files are where the configuration says": configured(t, found["ConfigMap"].(*core.ConfigMap), pod),
 			} {
 				if !holds {
 					t.Errorf("not so: %s", what)
