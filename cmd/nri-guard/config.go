@@ -39,6 +39,9 @@ func readConfig(file string) (*config, error) {
 		return nil, err
 	}
 	c.At = at
+	if c.Version == 0 {
+		return nil, fmt.Errorf("%s: is missing; this build reads version %d", at("version"), configVersion)
+	}
 	if c.Version != configVersion {
 		return nil, fmt.Errorf("%s: is %d; this build reads version %d", at("version"), c.Version, configVersion)
 	}

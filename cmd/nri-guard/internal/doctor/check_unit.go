@@ -77,12 +77,22 @@ func (n *node) wanted() bool {
 	return false
 }
 
-// take reads the directives of a unit file. An empty value takes a list back.
+// take reads the directives of a unit file. An empty value takes a list back. A line
+// that ends in a backslash goes on in the next one that is no comment.
 func (u *unit) take(file, text string) {
+	begun := ""
 	for i, line := range strings.Split(text, "\n") {
 		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+			continue
+		}
+		if part, more := strings.CutSuffix(line, "\\"); more {
+			begun += part + " "
+			continue
+		}
+		line, begun = strings.TrimSpace(begun+line), ""
 		name, value, ok := strings.Cut(line, "=")
-		if !ok || strings.HasPrefix(line, "#") || strings.HasPrefix(line, ";") {
+		if !ok {
 			continue
 		}
 		u.said[strings.TrimSpace(name)] = setting{strings.TrimSpace(value), fmt.Sprintf("%s:%d: %s", file, i+1, line)}
@@ -108,6 +118,9 @@ func harms() []harm {
 		{"RootImage", nil, FailOpen, view},
 		{"TemporaryFileSystem", nil, FailOpen, view},
 		{"InaccessiblePaths", nil, FailOpen, view},
+		{"InaccessibleDirectories", nil, FailOpen, view},
+		{"ProtectKernelModules", nil, FailOpen, view},
+		{"ProtectKernelLogs", nil, FailOpen, view},
 		{"ProtectProc", []string{"default"}, Weak, "The guard reads other processes' entries in /proc to tell who a plugin is. Without them, identities never match."},
 		{"ProcSubset", []string{"all"}, Weak, "The guard reads /proc/net/unix and /proc/self/mountinfo, which this hides."},
 		{"PrivateUsers", nil, Weak, "The guard cannot tell who a plugin is from a user namespace of its own: users and capabilities are not the node's."},
@@ -151,7 +164,7 @@ func (u *unit) harmed(h harm) []Finding {
 	return one(Finding{
 		About: "guard", Severity: h.severity, Summary: fmt.Sprintf("the systemd unit sets %s=%s", h.directive, value),
 		Meaning: h.meaning, Evidence: []string{s.at},
-		Fix: &Fix{Do: "Take it back; then systemctl daemon-reload and restart", File: path.Join(unitDirs()[0], unitName+".d", "90-view.conf"),
+		Fix: &Fix{Do: "Take it back; then systemctl daemon-reload and restart", File: path.Join(unitDirs()[0], unitName+".d", "zz-view.conf"),
 			Paste: fmt.Sprintf("[Service]\n%s=%s", h.directive, allowed(h))},
 	})
 }
@@ -159,7 +172,7 @@ func (u *unit) harmed(h harm) []Finding {
 // allowed is the value of a directive that does no harm: no, or the empty one of a path.
 func allowed(h harm) string {
 	switch h.directive {
-	case "RootDirectory", "RootImage", "TemporaryFileSystem", "InaccessiblePaths":
+	case "RootDirectory", "RootImage", "TemporaryFileSystem", "InaccessiblePaths", "InaccessibleDirectories":
 		return ""
 	case "ProtectHome", "ProtectProc", "ProcSubset":
 		return h.fine[0]
