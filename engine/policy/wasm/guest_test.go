@@ -100,8 +100,17 @@ type guest struct {
 }
 
 // newGuest begins a module. Imports have to be added first.
-func newGuest() *guest {
-	g := &guest{memory: [2]int{2, -1}, validate: wasmtest.I64Const(0), malloc: wasmtest.I32Const(requestAt), free: []byte{}}
+func newGuest() *guest { return new(guest).begin() }
+
+// newLogger begins a module whose function 0 is NRI's log.
+func newLogger() *guest {
+	g := new(guest)
+	g.ImportFunc("env", "log", g.Type([]byte{wasmtest.I32, wasmtest.I32}, []byte{wasmtest.I64}))
+	return g.begin()
+}
+
+func (g *guest) begin() *guest {
+	*g = guest{Builder: g.Builder, memory: [2]int{2, -1}, validate: wasmtest.I64Const(0), malloc: wasmtest.I32Const(requestAt), free: []byte{}}
 	i32, i64 := []byte{wasmtest.I32}, []byte{wasmtest.I64}
 	g.nothing, g.one, g.none = g.Type(nil, nil), g.Type(i32, i32), g.Type(i32, nil)
 	g.pair = g.Type([]byte{wasmtest.I32, wasmtest.I32}, i64)

@@ -135,6 +135,14 @@ func hostile() map[string]struct {
 		g.memory = [2]int{2, -1}
 		g.validate = wasmtest.Cat(opLoop, void, i32(1), opMemoryGrow, 0, i32(-1), 0x47, opBranchIf, 0, opEnd, opUnreachable)
 	})
+	logging := func(size int32) func(g *guest) {
+		return func(g *guest) {
+			*g = *newLogger()
+			g.validate = wasmtest.Cat(i32(0), i32(0x18), i32(1<<16), 0xfc, 11, 0, forever(i32(0), i32(size), opCall, 0, opDrop), zero)
+		}
+	}
+	add("logs of many fields", noFuel, logging(1<<16))
+	add("a log that is too long", noLogRequest, logging(1<<16+1))
 	add("counters of the same names", noFuel, func(g *guest) {
 		for _, name := range []string{"nri-guard fuel", "nri-guard depth", "nri-guard fuel'"} {
 			g.Export(name, wasmtest.GlobalKind, g.Global(wasmtest.I64, true, wasmtest.I64Const(1<<62)))
@@ -262,6 +270,7 @@ func hostileNames() map[string][]byte {
 			"one of no number": wasmtest.Cat(9, count),
 		} {
 			g := newGuest()
+			g.validate = []byte{opUnreachable}
 			g.Custom("name", content)
 			all[fmt.Sprintf("names: %s, %d", name, n)] = g.module()
 		}

@@ -19,7 +19,7 @@ type Limits struct {
 	BranchTargets           int `yaml:"branchTargets" doc:"targets of br_table in a function; 4000 unless given"`
 	ModuleBranchTargets     int `yaml:"moduleBranchTargets" doc:"targets of br_table in all functions; 1000000 unless given"`
 	FunctionCost            int `yaml:"functionCost" doc:"estimated microseconds to compile one function; 150000 unless given"`
-	CompileCost             int `yaml:"compileCost" doc:"estimated microseconds to compile all functions, for each MiB of the module; 2000000 unless given"`
+	CompileCost             int `yaml:"compileCost" doc:"estimated microseconds to compile all functions, for each MiB of the module, and half as much for a small one; 2500000 unless given"`
 	Globals                 int `yaml:"globals" doc:"globals; 1000 unless given"`
 	Exports                 int `yaml:"exports" doc:"exports; 1000 unless given"`
 	Tables                  int `yaml:"tables" doc:"tables; 4 unless given"`

@@ -287,7 +287,7 @@ func TestHostFunctionAsExport(t *testing.T) {
 	b.Export("plugin_validate_container_adjustment", wasmtest.FunctionKind, logging)
 	p := mustLoad(t, b.Bytes(), wasm.Config{})
 	// fd_close answers 8, where the request goes; it is no LogRequest.
-	if got := failure(p, reference(t)); got != "it logged what is no LogRequest of NRI" {
+	if got := failure(p, reference(t)); got != noLogRequest {
 		t.Errorf("failure: %s", got)
 	}
 }

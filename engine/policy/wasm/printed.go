@@ -8,6 +8,7 @@ import (
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/api"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -97,16 +98,60 @@ func clean(s string, most int) string {
 	return s
 }
 
+// maxLogRequest is how long a LogRequest may be, in bytes; a line of the log is
+// shorter by far.
+const maxLogRequest = 64 << 10
+
 // envLog takes a LogRequest. Its answer, a message without fields, is nothing.
 func (in *instance) envLog(a args) {
-	b, ok := in.touch(a.u32(0), a.u32(1))
+	size := a.u32(1)
+	if size > maxLogRequest {
+		panic(errLogRequest)
+	}
+	in.charge(uint64(size)) // besides touching it: to read it takes longer than to copy it
+	b, ok := in.touch(a.u32(0), size)
 	if !ok {
 		panic(errLogRequest)
 	}
 	a[0] = 0
-	var r api.LogRequest
-	if err := r.UnmarshalVT(b); err != nil {
+	level, text, ok := readLogRequest(b)
+	if !ok {
 		panic(errLogRequest)
 	}
-	in.printed.add(r.GetLevel(), []byte(r.GetMsg()))
+	in.printed.add(level, text)
+}
+
+// The fields of a LogRequest.
+const (
+	logMessage = 1
+	logLevel   = 2
+)
+
+// readLogRequest reads a LogRequest as protobuf does, and keeps nothing: what it has
+// besides, it may have a great deal of.
+func readLogRequest(b []byte) (level api.LogRequest_Level, text []byte, ok bool) {
+	for len(b) > 0 {
+		number, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return 0, nil, false
+		}
+		b = b[n:]
+		switch {
+		case number == logMessage && kind == protowire.BytesType:
+			text, n = protowire.ConsumeBytes(b)
+		case number == logLevel && kind == protowire.VarintType:
+			var v uint64
+			v, n = protowire.ConsumeVarint(b)
+			level = api.LogRequest_Level(int32(v))
+		case number == logMessage || number == logLevel:
+			return 0, nil, false
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, b)
+		}
+		if n < 0 {
+			return 0, nil, false
+		}
+		b = b[n:]
+	}
+	return level, text, true
 }

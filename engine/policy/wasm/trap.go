@@ -14,7 +14,7 @@ var (
 	errLongAnswer = errors.New("its answer is too long")
 	errLate       = errors.New("it had no answer in time")
 	errBusy       = errors.New("all its instances were busy until the deadline; the configuration may allow more (instances)")
-	errLogRequest = errors.New("it logged what is no LogRequest of NRI")
+	errLogRequest = errors.New("it logged what is no LogRequest of NRI, of at most 65536 bytes")
 )
 
 // exitError ends a call when the module wants to end.

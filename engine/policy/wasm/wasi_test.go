@@ -273,9 +273,40 @@ func TestPrinted(t *testing.T) {
 	if got, ended := in.Host("env", "log", elsewhere, uint64(len(b))); got != 0 || ended != nil || fmt.Sprint(in.Printed()) != "[hello\uFFFDworld]" {
 		t.Errorf("%d, %v, %q", got, ended, in.Printed())
 	}
-	for _, bad := range [][]uint64{{elsewhere, uint64(len(b) - 1)}, {end, 1}, {1<<32 - 1, 1<<32 - 1}} {
-		if _, ended := in.Host("env", "log", bad...); fmt.Sprint(ended) != "it logged what is no LogRequest of NRI" {
+	for _, bad := range [][]uint64{{elsewhere, uint64(len(b) - 1)}, {end, 1}, {0, 65537}, {1<<32 - 1, 1<<32 - 1}} {
+		if _, ended := in.Host("env", "log", bad...); fmt.Sprint(ended) != noLogRequest {
 			t.Errorf("%v: %v", bad, ended)
+		}
+	}
+}
+
+const noLogRequest = "it logged what is no LogRequest of NRI, of at most 65536 bytes"
+
+// What protobuf forgives in a LogRequest is forgiven.
+func TestLogRequest(t *testing.T) {
+	for name, c := range map[string]struct{ request, want string }{
+		"nothing":              {"", "[]"},
+		"other fields":         {"\x18\x01\x22\x01x\x0a\x02hi\x3d1234\x41" + "12345678", "[hi]"},
+		"a group":              {"\x1b\x08\x01\x1c\x0a\x02hi", "[hi]"},
+		"the message twice":    {"\x0a\x01a\x0a\x01b", "[b]"},
+		"a level of ten bytes": {"\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x0a\x01a", "[a]"},
+		"many fields":          {strings.Repeat("\x18\x18", 30_000) + "\x0a\x01a", "[a]"},
+		"field 0":              {"\x00\x00", ""},
+		"a message as number":  {"\x08\x01", ""},
+		"a level as text":      {"\x12\x01a", ""},
+		"cut off":              {"\x0a\x05abcd", ""},
+		"half a number":        {"\x10\xff", ""},
+		"half a group":         {"\x1b\x08\x01", ""},
+	} {
+		in := taken(t)
+		copy(in.Bytes(elsewhere, uint32(len(c.request))), c.request)
+		before := in.Burnt()
+		_, ended := in.Host("env", "log", elsewhere, uint64(len(c.request)))
+		if c.want == "" && fmt.Sprint(ended) != noLogRequest || c.want != "" && (ended != nil || fmt.Sprint(in.Printed()) != c.want && len(in.Printed()[0]) > 0) {
+			t.Errorf("%s: %v, %q", name, ended, in.Printed())
+		}
+		if burnt, want := in.Burnt()-before, 2*uint64(len(c.request)); burnt != want {
+			t.Errorf("%s: burnt %d, want %d", name, burnt, want)
 		}
 	}
 }

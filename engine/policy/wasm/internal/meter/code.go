@@ -16,11 +16,12 @@ type label struct {
 	op      opcode
 	params  int
 	results int
-	base    int  // height of the operand stack below the parameters
-	dead    bool // what follows in it is not reached: it is behind an unconditional branch
-	height  int  // of the operand stack where it ended
-	depth   int  // for cost: of the least deep block that branches to it
-	fork    int  // for cost: of the block that it began in
+	base    int   // height of the operand stack below the parameters
+	dead    bool  // what follows in it is not reached: it is behind an unconditional branch
+	height  int   // of the operand stack where it ended
+	ways    int   // for cost: that lead behind it
+	joined  place // for cost: where they come from
+	fork    place // for cost: where it began
 }
 
 // arity is the number of values that a branch to the label carries.

@@ -1,7 +1,5 @@
 package meter
 
-import "math"
-
 // What compiling a function costs, in nanoseconds as measured with wazero's compiler on the shapes that are worst for it; real guests take
 // about half of it. The compiler finds dominators and loops by walking up chains of blocks, looks locals up by walking up the same chains,
 // makes parameters of blocks out of locals, removes redundant ones in one pass for each level of loops, and writes bulk operations as loops
@@ -9,8 +7,8 @@ import "math"
 const (
 	costFunction  = 10_000
 	costLocal     = 2_000
-	costPlain     = 300     // an instruction
-	costAccess    = 4_000   // of memory or a table, 3 kB each
+	costPlain     = 400     // an instruction
+	costAccess    = 10_000  // of memory or a table, 5 kB each
 	costTrap      = 20_000  // of a division or truncation, up to 10 kB each
 	costCall      = 6_000   // direct
 	costIndirect  = 32_000  // call_indirect
@@ -24,15 +22,22 @@ const (
 	costArgument  = 300   // a value for it, from each branch
 	costLoop      = 500   // the same, in a loop, for each level of loops in the function
 	costTarget    = 8_000 // of a br_table
+	costGlobal    = 100   // a global, in each function
+	costReload    = 400   // a mutable global, at each call: it may have changed
+	costLive      = 350   // a value that is alive where a block begins
+	costKnown     = 100   // an address that is known to lie in memory where a block begins
 )
 
 // A cost adds up what compiling one function takes. It follows the blocks that the instrumented function will have: two for each of the
 // original, since each is charged and may leave there.
 type cost struct {
+	place // of the present block
+	m     *Module
 	fn    *function
 	sum   int
-	depth int // of the present block in the tree of dominators, at most
 
+	height     int // of the operand stack
+	gets       int // of globals
 	loops      int // open
 	loopNest   int // deepest
 	parameters int // of all loops' heads
@@ -41,23 +46,41 @@ type cost struct {
 	slots      int // values that may need a place in the frame
 }
 
-// unreached is the depth of a label that no branch has reached.
-const unreached = math.MaxInt
+// A place is what there is to know about a block of where it stands; each is at most that.
+type place struct {
+	depth int // in the tree of dominators
+	line  int // blocks before it with one way in, up which values of globals and of the memory are looked for
+	known int // addresses of which the compiler remembers that they lie in memory
+}
 
-func newCost(fn *function) *cost {
-	k := &cost{fn: fn, sum: costFunction + costLocal*fn.locals}
-	k.block(0)
+// arrive notes one more way behind the label.
+func (l *label) arrive(from place) {
+	if l.ways++; l.ways > 1 {
+		from = place{depth: min(l.joined.depth, from.depth), known: min(l.joined.known, from.known)}
+	}
+	l.joined = from
+}
+
+func newCost(m *Module, fn *function) *cost {
+	k := &cost{m: m, fn: fn, sum: costFunction + costLocal*fn.locals + costGlobal*m.globals}
+	k.block(place{})
 	return k
 }
 
 // total is known at the function's end.
 func (k *cost) total() int { return k.sum + costLoop*k.parameters*k.loopNest }
 
-// block begins a block below one that dominates it.
-func (k *cost) block(above int) {
-	k.depth = above + 2
+// block begins a block below one that dominates it. What is alive there is noted for it: values on the operand stack and of globals, and
+// addresses.
+func (k *cost) block(above place) {
+	k.place = place{depth: above.depth + 2, line: above.line + 2, known: above.known}
 	k.blocks++
-	k.sum += 2*costBlock + 3*costDepth*k.depth
+	k.sum += 2*costBlock + 3*costDepth*k.depth + k.alive()
+}
+
+// alive is for what each block has a list of.
+func (k *cost) alive() int {
+	return costLive*(k.fn.locals+k.height+min(k.gets, k.m.globals)) + costKnown*k.known
 }
 
 // merge is for the locals and values that become parameters of the present block.
@@ -73,13 +96,14 @@ func (k *cost) carried(values int) int { return k.fn.locals + 1 + values }
 // branch notes that a label is reached from the present block.
 func (k *cost) branch(c *code, index uint32) {
 	l := &c.labels[len(c.labels)-1-int(index)]
-	l.depth = min(l.depth, k.depth)
-	k.sum += costDepth*k.depth + costArgument*k.carried(l.arity())
+	l.arrive(k.place)
+	k.sum += costDepth*k.depth + costKnown*k.known + costArgument*k.carried(l.arity())
 }
 
 // instruction adds one instruction, which the walker has just passed. What was dead before it is not compiled.
 func (k *cost) instruction(c *code, in *instruction, dead bool) {
 	k.sum += costPlain
+	k.height = c.height
 	switch in.op {
 	case opBlock, opLoop, opIf:
 		k.open(c, in)
@@ -87,17 +111,25 @@ func (k *cost) instruction(c *code, in *instruction, dead bool) {
 		k.arm(c, dead)
 	case opEnd:
 		k.close(c, dead)
+	default:
+		if !dead {
+			k.within(c, in)
+		}
+	}
+}
+
+// within adds an instruction that opens and closes nothing.
+func (k *cost) within(c *code, in *instruction) {
+	switch in.op {
 	case opBr:
 		k.branch(c, in.index)
 	case opBrIf:
 		k.branch(c, in.index)
-		k.block(k.depth)
+		k.block(k.place)
 	case opBrTable:
 		k.table(c, in)
 	default:
-		if !dead {
-			k.plain(c, in)
-		}
+		k.plain(c, in)
 	}
 }
 
@@ -112,17 +144,17 @@ func (k *cost) table(c *code, in *instruction) {
 }
 
 func (k *cost) open(c *code, in *instruction) {
-	l := &c.labels[len(c.labels)-1]
-	l.depth, l.fork = unreached, k.depth
+	c.labels[len(c.labels)-1].fork = k.place
 	switch in.op {
 	case opLoop:
 		k.loops++
 		k.loopNest = max(k.loopNest, k.loops)
 		k.parameters += k.carried(c.height)
-		k.block(k.depth)
-		k.merge(l.params)
+		k.block(k.place)
+		k.line = 0
+		k.merge(c.labels[len(c.labels)-1].params)
 	case opIf:
-		k.block(k.depth)
+		k.block(k.place)
 	}
 }
 
@@ -130,7 +162,7 @@ func (k *cost) open(c *code, in *instruction) {
 func (k *cost) arm(c *code, dead bool) {
 	l := &c.labels[len(c.labels)-1]
 	if !dead {
-		l.depth = min(l.depth, k.depth)
+		l.arrive(k.place)
 	}
 	k.block(l.fork)
 }
@@ -138,24 +170,19 @@ func (k *cost) arm(c *code, dead bool) {
 // close goes on behind a label.
 func (k *cost) close(c *code, dead bool) {
 	l := c.closed
-	above := l.depth
-	if !dead {
-		above = min(above, k.depth)
-	}
-	switch l.op {
-	case opLoop:
+	if l.op == opLoop {
 		k.loops--
-		above = k.depth
-	case opIf:
-		above = min(above, l.fork)
+		k.block(k.place)
+		return
 	}
-	if above == unreached {
-		above = 0
+	if !dead {
+		l.arrive(k.place)
 	}
-	k.block(above)
-	if l.op != opLoop {
-		k.merge(l.results)
+	if l.op == opIf {
+		l.arrive(l.fork)
 	}
+	k.block(l.joined)
+	k.merge(l.results)
 }
 
 // plain adds an instruction that stays within its block, or brings blocks of its own.
@@ -165,12 +192,17 @@ func (k *cost) plain(c *code, in *instruction) {
 	switch op := in.op; op {
 	case opLocalGet:
 		k.sum += costDepth * k.depth
+	case opGlobalGet, opGlobalSet:
+		k.gets++
+		k.sum += costDepth * k.line
 	case opCall:
 		k.sum += costCall + k.values(m, in)
 	case opCallIndirect:
 		k.sum += costIndirect + k.values(m, in)
 	case opReturn:
-		k.sum += costValue * m.types[k.fn.typ].results
+		k.sum += 4*costDepth*k.depth + costValue*m.types[k.fn.typ].results
+	case opUnreachable:
+		k.sum += 4 * costDepth * k.depth
 	case opMemoryFill:
 		k.inner(costFill)
 	case opMemoryCopy, opMemoryInit, opTableCopy, opTableInit, opTableFill, opTableGrow, opMemoryGrow:
@@ -185,7 +217,10 @@ func (k *cost) plain(c *code, in *instruction) {
 // operation is for what takes operands from the stack only.
 func (k *cost) operation(op opcode) int {
 	switch {
-	case op >= opFirstLoad && op <= opLastStore, op == opTableGet, op == opTableSet, op>>8 == prefixSIMD:
+	case immediateOf(op) == immAccess, immediateOf(op) == immAccessLane:
+		k.known++
+		return costAccess + 2*costDepth*k.line
+	case op == opTableGet, op == opTableSet, op>>8 == prefixSIMD:
 		return costAccess
 	case op >= 0x6d && op <= 0x70, op >= 0x7f && op <= 0x82, op >= 0xa8 && op <= 0xb1, op>>8 == prefixMisc:
 		return costTrap
@@ -196,11 +231,13 @@ func (k *cost) operation(op opcode) int {
 // inner adds an operation that is compiled to some blocks.
 func (k *cost) inner(own int) {
 	k.depth += 4
-	k.sum += own + 12*costDepth*k.depth
+	k.line = 0
+	k.sum += own + 12*costDepth*k.depth + 2*k.alive()
 }
 
 func (k *cost) values(m *Module, in *instruction) int {
 	t := m.types[m.callee(in)]
 	k.slots += t.results
+	k.sum += costReload * m.mutable
 	return costValue * (t.params + t.results)
 }

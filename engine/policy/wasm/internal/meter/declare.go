@@ -91,7 +91,7 @@ func (m *Module) readImports(r *reader) error {
 		case Memory:
 			_, err = m.memorySize(r)
 		case Global:
-			r.globalType()
+			m.mutable += r.globalType()
 			m.globals++
 		default:
 			r.fail(start, "unknown kind of import %#02x: only WebAssembly 2.0 is supported", byte(im.Kind))
@@ -104,12 +104,15 @@ func (m *Module) readImports(r *reader) error {
 	return nil
 }
 
-func (r *reader) globalType() {
+// globalType is 1 for a global that is mutable.
+func (r *reader) globalType() int {
 	r.valueType()
 	start := r.pos
-	if b := r.byte(); b > 1 {
+	b := r.byte()
+	if b > 1 {
 		r.fail(start, "malformed mutability %#02x", b)
 	}
+	return int(b)
 }
 
 func (m *Module) readFunctions(r *reader) error {
@@ -210,7 +213,7 @@ func (m *Module) readGlobals(r *reader) error {
 		return err
 	}
 	for ; n > 0 && r.err == nil; n-- {
-		r.globalType()
+		m.mutable += r.globalType()
 		m.constant(r)
 		m.globals++
 	}

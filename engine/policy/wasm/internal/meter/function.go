@@ -68,7 +68,7 @@ func (m *Module) measure(fn *function) error {
 	if err := m.survey(fn); err != nil {
 		return err
 	}
-	k := newCost(fn)
+	k := newCost(m, fn)
 	c := m.walk(*fn)
 	var in instruction
 	for {
@@ -125,8 +125,11 @@ func (m *Module) boundCost(fn *function, k *cost) error {
 	return nil
 }
 
-// compileCost is the bound for a module of this size.
+// compileCost is the bound for a module of this size. The other sections count no more than is usual beside as much code, for they are as
+// large as their author likes.
 func (m *Module) compileCost() int {
 	const mega = 1 << 20
-	return min(m.limits.CompileCost, 1<<32) * max(mega, len(m.data)) / mega
+	code := m.sections[sectionCode]
+	size := min(len(m.data), (code.end-code.start)*8/5)
+	return min(m.limits.CompileCost, 1<<32) * max(mega/2, size) / mega
 }

@@ -18,7 +18,7 @@ type Limits struct {
 	BranchTargets           int // of all br_table in a function; default 4,000
 	ModuleBranchTargets     int // of all functions together; default 1,000,000
 	FunctionCost            int // estimated microseconds to compile one function; default 150,000
-	CompileCost             int // the same for all functions together, for each MiB of the module and part of the first; default 2,000,000
+	CompileCost             int // the same for all functions together, for each MiB of the module, and half as much for a small one; default 2,500,000
 	Globals                 int // default 1,000
 	Exports                 int // default 1,000
 	Tables                  int // default 4
@@ -47,7 +47,7 @@ func DefaultLimits() Limits {
 		BranchTargets:           4_000,
 		ModuleBranchTargets:     1_000_000,
 		FunctionCost:            150_000,
-		CompileCost:             2_000_000,
+		CompileCost:             2_500_000,
 		Globals:                 1_000,
 		Exports:                 1_000,
 		Tables:                  4,

@@ -76,8 +76,8 @@ func TestLimits(t *testing.T) {
 		}, "the module has 12 br_table targets, more than the 8 that moduleBranchTargets allows"},
 		{Limits{FunctionCost: 1_000}, 2_000, func(n int) []byte { return body(0, wt.Repeat(n/20, 0x02, empty, end)) },
 			"microseconds of compilation, more than the 1000 that functionCost allows"},
-		{Limits{CompileCost: 1_000}, 2_000, func(n int) []byte {
-			return repeat(n/25, func(b *wt.Builder, v int) { b.Func(v, nil) })
+		{Limits{CompileCost: 2_000}, 4_000, func(n int) []byte { // half of it for a small module
+			return repeat(n/50, func(b *wt.Builder, v int) { b.Func(v, nil) })
 		}, "microseconds of compilation, more than the 1000 that compileCost allows"},
 		{Limits{Globals: 3}, 4, func(n int) []byte {
 			return repeat(n, func(b *wt.Builder, v int) { b.Global(wt.I32, true, wt.I32Const(0)) })
@@ -170,6 +170,14 @@ func TestExplosive(t *testing.T) {
 		{"250 kB of memory.fill", bodyWithMemory(wt.Repeat(28_000, 0x23, 0, 0x23, 0, 0x23, 0, 0xfc, 11, 0)), "functionCost"},
 		{"250 kB of branches", body(0, wt.Repeat(60_000, global, 0x0d, 0)), "functionCost"},
 		{"values that are alive in all blocks", body(0, wt.Repeat(30_000, global), wt.Repeat(30_000, global, 0x0d, 0), wt.Repeat(30_000, drop)), "functionCost"},
+		{"values below blocks", body(0, each(20_000, func(i int) []byte { return wt.Cat(global, wt.I32Const(int32(i)), 0x6a) }),
+			wt.Repeat(1_000, global, 0x04, empty, end), wt.Repeat(20_000, drop)), "functionCost"},
+		{"addresses below blocks", bodyWithMemory(wt.Cat(each(3_000, func(i int) []byte { return wt.Cat(global, wt.I32Const(int32(i)), 0x6a, 0x2d, 0, 0, drop) }),
+			wt.Repeat(1_000, global, 0x0d, 0))), "functionCost"},
+		{"depth that dead code hides", body(0, wt.Repeat(400, 0x02, empty, wt.Repeat(4, global, 0x0d, 1), 0x0c, 0,
+			0x02, empty, 0x00, end, 0x0c, 0, end)), "functionCost"},
+		{"40 kB of calls with 990 globals", manyGlobals(20_000), "functionCost"},
+		{"padding", wt.Cat(manyLocals(2_000), wt.Section(0, make([]byte, 10<<20))), "compileCost"},
 		{"10 kB of calls with 64 parameters and results", manyParameters(5_000), "functionCost"},
 		{"locals in 10,000 functions", manyLocals(10_000), "compileCost"},
 	} {
@@ -193,6 +201,16 @@ func manyParameters(n int) []byte {
 	var b wt.Builder
 	typ := b.Type(make32(32), make32(32))
 	b.Func(typ, nil, wt.Repeat(32, get(0)), wt.Repeat(n, 0x10, 0))
+	return b.Bytes()
+}
+
+func manyGlobals(calls int) []byte {
+	var b wt.Builder
+	typ := b.Type(nil, nil)
+	for range 990 {
+		b.Global(wt.I32, true, wt.I32Const(0))
+	}
+	b.Func(typ, nil, wt.Repeat(calls, 0x10, 0))
 	return b.Bytes()
 }
 

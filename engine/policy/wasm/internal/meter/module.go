@@ -76,6 +76,7 @@ type Module struct {
 	tables       int
 	memories     int
 	globals      int
+	mutable      int // globals
 	elements     int
 	dataCount    int
 	hasDataCount bool
