@@ -20,16 +20,21 @@ type configuration struct {
 	settings settings
 	files    []string
 	disabled []string // containerd's disabled_plugins
+
+	// replaced are the settings as containerd 1 reads its files; nil for other runtimes.
+	replaced settings
+	// third is where a file has a version that containerd 1 does not read.
+	third bool
 }
 
 // maxImports bounds how many files a configuration may import.
 const maxImports = 200
 
 // loadContainerd reads a configuration file and its imports as containerd does:
-// breadth first, each file once, the later over the earlier, key by key, lists as a whole.
-// Only disabled_plugins add up.
+// breadth first, each file once, the later over the earlier, key by key, lists as a whole;
+// in containerd 1 a plugin's section as a whole. Only disabled_plugins add up.
 func loadContainerd(h host, file string, _ []string) (*configuration, error) {
-	c := &configuration{settings: settings{}}
+	c := &configuration{settings: settings{}, replaced: settings{}}
 	if !h.exists(file) {
 		return c, nil // imports are in the file: without it there are none
 	}
@@ -45,6 +50,10 @@ func loadContainerd(h host, file string, _ []string) (*configuration, error) {
 		}
 		c.files = append(c.files, name)
 		maps.Copy(c.settings, s)
+		c.replaced.replace(s)
+		if v, ok := s["version"].value.(int64); ok && v > 2 {
+			c.third = true
+		}
 		c.disabled = append(c.disabled, stringsOf(s["disabled_plugins"].value)...)
 		for _, i := range stringsOf(s["imports"].value) {
 			if i = path.Clean(i); !path.IsAbs(i) {

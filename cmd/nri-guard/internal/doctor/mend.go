@@ -21,6 +21,9 @@ func (r *runtime) set(do string, assignments ...assignment) *Fix {
 // place is the file that a snippet belongs into: the one whose word is the last now, or a
 // drop-in of our own behind it.
 func (r *runtime) place(assignments []assignment) string {
+	if file := r.sectionFile(); file != "" {
+		return file
+	}
 	last := ""
 	if r.dropIn == r.config && len(r.files) > 0 {
 		last = r.files[0] // where the command line puts it

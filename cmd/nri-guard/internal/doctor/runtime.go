@@ -69,6 +69,9 @@ func (n *node) addRuntime(d *dialect, load loader, p *process, file string) {
 	}
 	r.build = readBuild(n.host, r)
 	r.takeDefaults()
+	if why := r.settle(); why != "" {
+		n.report.problem("%s: %s", r.name, why)
+	}
 	n.runtimes = append(n.runtimes, r)
 }
 

@@ -50,7 +50,8 @@ func (s settings) flatten(prefix string, tree map[string]any, at func(key string
 		if prefix != "" {
 			key = keyOf(prefix, key)
 		}
-		if sub, ok := value.(map[string]any); ok {
+		// An empty table is a leaf: that it is there may matter.
+		if sub, ok := value.(map[string]any); ok && len(sub) > 0 {
 			s.flatten(key, sub, at)
 			continue
 		}
