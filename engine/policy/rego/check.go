@@ -34,7 +34,7 @@ func Check(ctx context.Context, s Sources) *Report {
 	if program != nil {
 		compileTests(modules, program.data, p)
 	}
-	report := &Report{Errors: sorted(p.list), Warnings: []Problem{}, Policies: []Policy{}}
+	report := &Report{Errors: append([]Problem{}, sorted(p.list)...), Warnings: []Problem{}, Policies: []Policy{}}
 	w := &problems{}
 	for _, m := range modules {
 		checkNames(m, w)
