@@ -147,7 +147,7 @@ func newBench(t *testing.T, s setup) *bench {
 	prepareHost(t)
 	b := &bench{node: start(t, s), slow: policyDir(t, "slow", slowPolicy)}
 	must(t, os.MkdirAll(filepath.Dir(b.guard.log), 0o700))
-	must(t, unix.Mount("tmpfs", filepath.Dir(b.guard.log), "tmpfs", 0, "size=1m"))
+	must(t, unix.Mount("tmpfs", filepath.Dir(b.guard.log), "tmpfs", 0, "size=1m,mode=0700"))
 	b.plugin = b.spawn("obedient", "-idx", "10", "-name", "obedient", "-socket", pluginSocket, "-reconnect")
 	if b.docker == nil {
 		b.pod = b.node.pod("default", nil)

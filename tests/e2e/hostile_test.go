@@ -13,10 +13,16 @@ import (
 // A program that registers under a trusted name without being the trusted program is
 // refused, on both sides with the reason, and its grants go with the identity.
 func TestImpostor(t *testing.T) {
+	for _, m := range []mode{proxy, both} {
+		t.Run(string(m), func(t *testing.T) { impostor(t, m) })
+	}
+}
+
+func impostor(t *testing.T, m mode) {
 	prepareHost(t)
 	trusted := work("trusted")
 	copyFile(t, work(binDir, "obedient"), trusted)
-	n := start(t, setup{mode: proxy, guard: `
+	n := start(t, setup{mode: m, guard: `
 plugins:
   - name: injector
     identity: {exe: ` + trusted + `, uid: 0}
