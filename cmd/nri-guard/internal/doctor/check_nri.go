@@ -48,39 +48,60 @@ func (n *node) unguarded(r *runtime, at string) Finding {
 	socket, socketAt := r.socket()
 	dir, dirAt := r.path(pluginDir)
 	launched := n.host.executables(dir)
-	if socket == "" && len(launched) == 0 {
-		return Finding{
-			Severity: Weak, Summary: "NRI is on, but lets no plugin in",
-			Meaning:  "It does not listen, and there is nothing to start. The guard cannot connect either; whatever is put into the plugin directory is not judged.",
-			Evidence: []string{at, socketAt, dirAt},
-			Fix:      r.set("Turn NRI off, or let it listen for the guard", assignment{enable, false}),
-		}
-	}
 	f := Finding{
 		Severity: FailOpen, Summary: "NRI is on, and nobody guards it",
 		Meaning:  "What its plugins ask for reaches containers unjudged.",
-		Evidence: []string{at, socketAt},
+		Evidence: append([]string{at, socketAt}, launched...), Fix: n.guardIt(r, socket),
 	}
-	switch {
-	case n.Guard == nil || !n.works():
-		f.Fix = r.set("Configure the guard, or turn NRI off", assignment{enable, false})
-	case socket == "":
-		f.Evidence = append(f.Evidence, launched...)
-		f.Fix = r.set("Turn NRI off, or let it listen where the guard connects", listenAt(r, n.Guard.Runtime)...)
-	default:
+	if n.Problem != nil {
+		f.Severity, f.Summary = Unknown, "NRI is on; whether the guard is configured for it cannot be told"
+		f.Meaning = "The guard does not start with a configuration that cannot be read."
+	}
+	if socket == "" && len(launched) == 0 {
+		f.Severity, f.Summary = Weak, "NRI is on, but lets no plugin in"
+		f.Meaning = "It does not listen, and there is nothing to start. The guard cannot connect either; whatever is put into the plugin directory is not judged."
+		f.Evidence = append(f.Evidence, dirAt)
+	}
+	if n.Guard != nil && n.works() && socket != "" {
 		f.Evidence = append(f.Evidence, n.Guard.At("runtime.socket")+": the guard connects to "+n.Guard.Runtime)
-		f.Fix = r.set("Turn NRI off, or point the guard at it; a guard serves one runtime", assignment{enable, false})
 	}
 	return f
+}
+
+// guardIt is the fix that brings runtime and guard together. That NRI can be turned off is
+// said and not offered: it would take the plugins from a node that may need them.
+func (n *node) guardIt(r *runtime, socket string) *Fix {
+	off := ", or turn NRI off where no plugin is needed"
+	switch {
+	case n.Problem != nil:
+		return &Fix{Do: "Mend the guard's configuration, and look again"}
+	case n.inUse() > 1:
+		return &Fix{Do: "Have the guard, which serves one runtime, connect to this one" + off}
+	case n.Guard == nil:
+		return r.set("Configure the guard, and have the runtime listen where it connects"+off, behindProxy(r, privateSocket)...)
+	case !n.works():
+		return &Fix{Do: "Have the guard be validator or proxy, and look again" + off}
+	case n.proxies():
+		return r.set("Have it listen where the guard connects"+off, behindProxy(r, n.Guard.Runtime)...)
+	case socket == "":
+		return r.set("Have it listen where the guard connects"+off, listenAt(r, n.Guard.Runtime)...)
+	default:
+		return &Fix{Do: "Have the guard connect to it" + off, File: n.Guard.File, Paste: "runtime: {socket: " + socket + "}"}
+	}
 }
 
 // listenAt makes a runtime listen at a socket.
 func listenAt(r *runtime, socket string) []assignment {
 	set := []assignment{{enable, true}, {socketPath, socket}}
-	if _, ok := r.keys[noConnection]; ok {
+	if off, _, _ := r.boolOf(noConnection); off {
 		set = append(set, assignment{noConnection, false})
 	}
 	return set
+}
+
+// behindProxy makes a runtime listen at a socket, and start no plugins itself.
+func behindProxy(r *runtime, socket string) []assignment {
+	return append(listenAt(r, socket), assignment{pluginDir, emptyDir})
 }
 
 // checkVersion finds runtimes whose NRI does not ask validators.

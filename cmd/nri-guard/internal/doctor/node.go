@@ -164,15 +164,19 @@ func (n *node) each(look func(*runtime) []Finding) []Finding {
 }
 
 // usesNRI says whether any runtime has NRI on and in use, or may have.
-func (n *node) usesNRI() bool {
+func (n *node) usesNRI() bool { return n.inUse() > 0 || len(n.runtimes) == 0 }
+
+// inUse is how many runtimes have NRI on and in use, or may have.
+func (n *node) inUse() int {
+	found := 0
 	for _, r := range n.runtimes {
 		on, _ := r.on()
 		idle, _ := r.idle()
 		if r.err != nil || on && !idle {
-			return true
+			found++
 		}
 	}
-	return len(n.runtimes) == 0
+	return found
 }
 
 // guarded says whether it is this runtime that the guard is configured for.
