@@ -77,36 +77,33 @@ func (j *Judge) decide(ctx context.Context, t *terms, limit time.Duration, op en
 // DecidePromptly is [Judge.Decide] for those who must answer whatever the policies
 // and the recorder do, and however long a review takes to make, about messages that
 // nobody else uses. When three quarters of the runtime's time are gone, or ctx is at
-// its deadline, it denies, and the work that is left behind ends unheard: what it
-// may still have recorded as allowed is recorded as denied after that.
-func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review) *engine.Decision {
+// its deadline, late is called with a denial, once, by another goroutine. What is
+// returned then, in its own time, is nil, and what had been recorded as allowed is
+// recorded as denied.
+func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build func(*Border) *engine.Review, late func(*engine.Decision)) *engine.Decision {
 	t := j.terms.Load()
 	patience := t.wait - t.wait/4
 	if deadline, ok := ctx.Deadline(); ok {
 		patience = max(0, min(patience, time.Until(deadline)))
 	}
-	late := fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", t.wait)
-	last := time.NewTimer(patience)
-	defer last.Stop()
-	done := make(chan *engine.Decision, 1)
-	var answered atomic.Bool
-	go func() {
-		r, d := j.decide(ctx, t, patience*2/3, op, build)
-		if answered.CompareAndSwap(false, true) {
-			done <- d
-			return
-		}
-		j.engine.Revoke(ctx, r, d, late)
-	}()
-	select {
-	case d := <-done:
-		return d
-	case <-last.C:
-		if !answered.CompareAndSwap(false, true) {
-			return <-done
-		}
-		return denial(late)
+	why := func() string {
+		return fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", t.wait)
 	}
+	var answered atomic.Bool
+	last := time.AfterFunc(patience, func() {
+		var err error
+		defer recovered(ctx, &err)
+		if answered.CompareAndSwap(false, true) {
+			late(denial(why()))
+		}
+	})
+	defer last.Stop()
+	r, d := j.decide(ctx, t, patience*2/3, op, build)
+	if answered.CompareAndSwap(false, true) {
+		return d
+	}
+	j.engine.Revoke(ctx, r, d, why())
+	return nil
 }
 
 // denial is a decision that the engine had no part in.

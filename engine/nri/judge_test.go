@@ -40,6 +40,18 @@ func (b blocked) Record(_ context.Context, _ *engine.Review, d *engine.Decision)
 	return nil
 }
 
+// promptly returns whatever decision there is first; there is one alone.
+func promptly(ctx context.Context, j *nri.Judge, build func(*nri.Border) *engine.Review) *engine.Decision {
+	decisions := make(chan *engine.Decision, 1)
+	answer := func(d *engine.Decision) { decisions <- d }
+	go func() {
+		if d := j.DecidePromptly(ctx, engine.CreateContainer, build, answer); d != nil {
+			answer(d)
+		}
+	}()
+	return <-decisions
+}
+
 // TestDecidePromptly answers in time whatever takes too long, and what is recorded in
 // the end is what was answered.
 func TestDecidePromptly(t *testing.T) {
@@ -58,7 +70,7 @@ func TestDecidePromptly(t *testing.T) {
 				wait = time.Minute
 			}
 			j.Configure(&api.ConfigureRequest{RequestTimeout: wait.Milliseconds()})
-			d := j.DecidePromptly(t.Context(), engine.CreateContainer, func(border *nri.Border) *engine.Review {
+			d := promptly(t.Context(), j, func(border *nri.Border) *engine.Review {
 				b.wait("review")
 				return border.Adjustment(&api.ValidateContainerAdjustmentRequest{})
 			})
@@ -89,7 +101,7 @@ func TestDecidePromptlyByADeadline(t *testing.T) {
 	j.Configure(&api.ConfigureRequest{RequestTimeout: time.Hour.Milliseconds()})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	d := j.DecidePromptly(ctx, engine.CreateContainer, func(border *nri.Border) *engine.Review {
+	d := promptly(ctx, j, func(border *nri.Border) *engine.Review {
 		return border.Adjustment(&api.ValidateContainerAdjustmentRequest{})
 	})
 	if d.Allowed {

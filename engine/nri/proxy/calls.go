@@ -20,6 +20,8 @@ type call struct {
 	// request reads what the plugin was asked, before anything was hidden; nil where
 	// that does not matter.
 	request func() (proto.Message, error)
+	// answer relays the answer, once; it is there when that is judged.
+	answer func(*answer) error
 	// deadline is when the runtime waits no longer, zero where it did not say.
 	deadline time.Time
 }

@@ -36,17 +36,25 @@ func (l *link) judge(c *call, m wire.Message) error {
 	if rsp.GetStatus().GetCode() != int32(codes.OK) {
 		return l.toRuntime.Write(m)
 	}
+	c.answer = func(a *answer) error { return l.answer(m, rsp, a) }
 	a, err := c.method.judge(l, c, rsp.GetPayload())
-	switch {
-	case err != nil:
+	if err != nil || a == nil {
 		return err
+	}
+	return c.answer(a)
+}
+
+// answer relays what became of a plugin's answer.
+func (l *link) answer(m wire.Message, rsp *ttrpc.Response, a *answer) error {
+	switch {
 	case a.refused != nil:
 		m = refusal(m, codes.PermissionDenied, a.refused.Error())
 	case a.instead != nil:
-		if rsp.Payload, err = proto.Marshal(a.instead); err != nil {
+		payload, err := proto.Marshal(a.instead)
+		if err != nil {
 			return err
 		}
-		m = response(m, rsp)
+		m = response(m, &ttrpc.Response{Status: rsp.GetStatus(), Payload: payload})
 	}
 	if a.fatal != nil {
 		l.blame(from("the plugin", a.fatal)) // the runtime may hang up when it is told
@@ -67,14 +75,18 @@ func (l *link) created(c *call, payload []byte) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := l.decide(engine.CreateContainer, c.deadline, rpl, func(b *nri.Border) *engine.Review {
+	refuse := func(d *engine.Decision) *answer { return &answer{refused: d.Err(engine.CreateContainer)} }
+	d := l.decideCall(engine.CreateContainer, c, rpl, refuse, func(b *nri.Border) *engine.Review {
 		return b.Reply(nri.Reply{
 			Plugin: l.plugin, Pod: req.GetPod(), Container: req.GetContainer(),
 			Adjust: rpl.GetAdjust(), Update: rpl.GetUpdate(), Evict: rpl.GetEvict(),
 		})
 	})
-	if err := d.Err(engine.CreateContainer); err != nil {
-		return &answer{refused: err}, nil
+	switch {
+	case d == nil:
+		return nil, nil // it was too late
+	case !d.Allowed:
+		return refuse(d), nil
 	}
 	l.approve(d.Approved)
 	if len(d.Stripped) == 0 {
@@ -97,15 +109,19 @@ func (l *link) updated(c *call, payload []byte) (*answer, error) {
 	if len(payload) == 0 {
 		return &answer{}, nil
 	}
-	d := l.decide(engine.UpdateContainer, c.deadline, rpl, func(b *nri.Border) *engine.Review {
+	refuse := func(d *engine.Decision) *answer { return &answer{refused: d.Err(engine.UpdateContainer)} }
+	d := l.decideCall(engine.UpdateContainer, c, rpl, refuse, func(b *nri.Border) *engine.Review {
 		return b.Updates(nri.Updates{
 			Operation: engine.UpdateContainer, Plugin: l.plugin,
 			Pod: req.GetPod(), Container: req.GetContainer(), Requested: req.GetLinuxResources(),
 			Update: rpl.GetUpdate(), Evict: rpl.GetEvict(),
 		})
 	})
-	if err := d.Err(engine.UpdateContainer); err != nil {
-		return &answer{refused: err}, nil
+	switch {
+	case d == nil:
+		return nil, nil // it was too late
+	case !d.Allowed:
+		return refuse(d), nil
 	}
 	if len(d.Stripped) == 0 {
 		return &answer{}, nil
@@ -126,14 +142,13 @@ func (l *link) stopped(c *call, payload []byte) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	update, changed := l.attempt(c, rpl, payload, nri.Updates{
-		Operation: engine.StopContainer, Plugin: l.plugin,
-		Pod: req.GetPod(), Container: req.GetContainer(), Update: rpl.GetUpdate(),
-	})
-	if !changed {
+	if len(payload) == 0 {
 		return &answer{}, nil
 	}
-	return &answer{instead: &api.StopContainerResponse{Update: update}}, nil
+	return l.attempt(c, rpl, nri.Updates{
+		Operation: engine.StopContainer, Plugin: l.plugin,
+		Pod: req.GetPod(), Container: req.GetContainer(), Update: rpl.GetUpdate(),
+	}, func(update []*api.ContainerUpdate) proto.Message { return &api.StopContainerResponse{Update: update} }), nil
 }
 
 // synchronized judges the updates that a plugin asks for when it learns what
@@ -147,29 +162,32 @@ func (l *link) synchronized(c *call, payload []byte) (*answer, error) {
 	if len(rpl.GetUpdate()) == 0 && len(rpl.ProtoReflect().GetUnknown()) == 0 {
 		return &answer{}, nil
 	}
-	update, changed := l.attempt(c, rpl, payload, nri.Updates{
+	return l.attempt(c, rpl, nri.Updates{
 		Operation: engine.Synchronize, Plugin: l.plugin, Update: rpl.GetUpdate(),
-	})
-	if !changed {
-		return &answer{}, nil
-	}
-	return &answer{instead: &api.SynchronizeResponse{Update: update, More: rpl.GetMore()}}, nil
+	}, func(update []*api.ContainerUpdate) proto.Message {
+		return &api.SynchronizeResponse{Update: update, More: rpl.GetMore()}
+	}), nil
 }
 
-// attempt judges updates that are left out when they are denied, and says whether
-// anything is different afterwards.
-func (l *link) attempt(c *call, rpl proto.Message, payload []byte, u nri.Updates) (update []*api.ContainerUpdate, changed bool) {
-	if len(payload) == 0 {
-		return nil, false
-	}
-	d := l.decide(u.Operation, c.deadline, rpl, func(b *nri.Border) *engine.Review { return b.Updates(u) })
-	if err := d.Err(u.Operation); err != nil {
-		log.G(l.ctx).WithError(err).
+// attempt judges updates that are left out when they are denied. Reply makes the
+// answer of those that are left.
+func (l *link) attempt(c *call, rpl proto.Message, u nri.Updates, reply func([]*api.ContainerUpdate) proto.Message) *answer {
+	without := func(d *engine.Decision) *answer {
+		log.G(l.ctx).WithError(d.Err(u.Operation)).
 			Warnf("Updates that a plugin asks for in reply to %s are left out", u.Operation)
-		return nil, true
+		return &answer{instead: reply(nil)}
 	}
-	_, update = nri.Approved(d)
-	return update, len(d.Stripped) > 0
+	d := l.decideCall(u.Operation, c, rpl, without, func(b *nri.Border) *engine.Review { return b.Updates(u) })
+	switch {
+	case d == nil:
+		return nil // it was too late
+	case !d.Allowed:
+		return without(d)
+	case len(d.Stripped) == 0:
+		return &answer{}
+	}
+	_, update := nri.Approved(d)
+	return &answer{instead: reply(update)}
 }
 
 // judgeUnsolicited judges updates that a plugin asks for by itself, one request at a
@@ -215,12 +233,18 @@ func (l *link) decideUnsolicited(req *ttrpc.Request, deadline time.Time) (*engin
 		return nil, nil
 	}
 	defer l.proxy.asking.release()
-	return l.decide(engine.UpdateContainers, deadline, updates, func(b *nri.Border) *engine.Review {
+	ctx := l.ctx
+	if !deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*7/8) // the rest is for telling
+		defer cancel()
+	}
+	return l.judges.Decide(ctx, engine.UpdateContainers, l.scrutinised(updates, func(b *nri.Border) *engine.Review {
 		return b.Updates(nri.Updates{
 			Operation: engine.UpdateContainers, Plugin: l.plugin,
 			Update: updates.GetUpdate(), Evict: updates.GetEvict(),
 		})
-	}), nil
+	})), nil
 }
 
 // wait lets time pass, and says whether the plugin is still there.
@@ -237,18 +261,25 @@ func (l *link) wait(d time.Duration) bool {
 	return false
 }
 
-// decide has the engine decide a review that build makes of a message. A deadline
-// is when the answer is of no use any more: by then there is one. Zero is none.
-func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, build func(*nri.Border) *engine.Review) *engine.Decision {
-	ctx, judge := l.ctx, l.judges.Decide
-	if !deadline.IsZero() {
-		var cancel context.CancelFunc
-		// An eighth of what is left is for telling.
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*7/8)
-		defer cancel()
-		judge = l.judges.DecidePromptly
+// decideCall decides about the answer to a request of the runtime. If that takes too
+// long, the runtime is given what denied makes of a denial, and the decision is nil.
+func (l *link) decideCall(op engine.Operation, c *call, m proto.Message, denied func(*engine.Decision) *answer, build func(*nri.Border) *engine.Review) *engine.Decision {
+	if c.deadline.IsZero() {
+		return l.judges.Decide(l.ctx, op, l.scrutinised(m, build))
 	}
-	return judge(ctx, op, func(b *nri.Border) *engine.Review {
+	// An eighth of what is left is for telling.
+	ctx, cancel := context.WithTimeout(l.ctx, time.Until(c.deadline)*7/8)
+	defer cancel()
+	return l.judges.DecidePromptly(ctx, op, l.scrutinised(m, build), func(d *engine.Decision) {
+		if err := c.answer(denied(d)); err != nil {
+			l.end(from("the plugin", err))
+		}
+	})
+}
+
+// scrutinised adds to a review what is wrong with the message, and with who sent it.
+func (l *link) scrutinised(m proto.Message, build func(*nri.Border) *engine.Review) func(*nri.Border) *engine.Review {
+	return func(b *nri.Border) *engine.Review {
 		r := build(b)
 		r.Malformed = append(r.Malformed, strange(m)...)
 		if len(l.proxy.rule(l.plugin.Name).identities) == 0 {
@@ -258,5 +289,5 @@ func (l *link) decide(op engine.Operation, deadline time.Time, m proto.Message, 
 			r.Malformed = append(r.Malformed, "the plugin is not who registered any more: "+err.Error())
 		}
 		return r
-	})
+	}
 }

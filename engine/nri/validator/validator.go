@@ -107,12 +107,23 @@ func (h handler) ValidateContainerAdjustment(ctx context.Context, req *api.Valid
 			err = fmt.Errorf("nri-guard could not handle the request: %v", p)
 		}
 	}()
-	d := h.v.judge.DecidePromptly(ctx, engine.CreateContainer, func(b *nri.Border) *engine.Review {
+	decisions := make(chan *engine.Decision, 1) // there is one alone
+	answer := func(d *engine.Decision) { decisions <- d }
+	go func() {
+		if d := h.v.judge.DecidePromptly(ctx, engine.CreateContainer, h.review(req), answer); d != nil {
+			answer(d)
+		}
+	}()
+	return (<-decisions).Err(engine.CreateContainer)
+}
+
+// review makes a review of a merged adjustment.
+func (h handler) review(req *api.ValidateContainerAdjustmentRequest) func(*nri.Border) *engine.Review {
+	return func(b *nri.Border) *engine.Review {
 		r := b.Adjustment(req)
 		if h.v.ledger != nil {
 			r.Malformed = append(r.Malformed, h.v.ledger.Explain(r)...)
 		}
 		return r
-	})
-	return d.Err(engine.CreateContainer)
+	}
 }
