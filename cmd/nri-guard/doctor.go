@@ -137,7 +137,8 @@ func describeGuard(ctx context.Context, c *config, root string) (*doctor.Guard, 
 	}
 	if c.Proxy.Enabled {
 		g.Proxy = &doctor.Proxy{
-			Socket: c.Proxy.Socket, Mode: os.FileMode(c.Proxy.Mode), Launch: c.Proxy.Launch.Path, DropIn: c.Proxy.Launch.Config}
+			Socket: c.Proxy.Socket, Mode: os.FileMode(c.Proxy.Mode), Others: c.Proxy.others(),
+			Launch: c.Proxy.Launch.Path, DropIn: c.Proxy.Launch.Config}
 	}
 	if c.Admin.Address != adminOff {
 		g.Admin = c.Admin.Address
@@ -154,6 +155,19 @@ func describeGuard(ctx context.Context, c *config, root string) (*doctor.Guard, 
 			At: c.At(fmt.Sprintf("plugins[%d]", i)), Plugin: p.Name, Identified: p.Identity != nil, Grants: len(p.Grants)})
 	}
 	return g, nil
+}
+
+// others is the key that gives the socket to others than root, "" for none.
+func (c *proxyConfig) others() string {
+	switch {
+	case c.UID != nil && *c.UID != 0:
+		return "proxy.uid"
+	case c.GID != nil && *c.GID != 0:
+		return "proxy.gid"
+	case c.Mode&0o077 != 0:
+		return "proxy.mode"
+	}
+	return ""
 }
 
 // lowered says where a policy is told not to decide: in the configuration, or, if it is one's

@@ -26,6 +26,9 @@ type listener struct {
 // listen makes the socket and puts it in its place.
 func (p *Proxy) listen(ctx context.Context) (*listener, error) {
 	place := socket.New(p.cfg.Socket.Path)
+	if err := p.cfg.Socket.makeDir(); err != nil {
+		return nil, err
+	}
 	if err := place.Check(); err != nil {
 		return nil, err
 	}
@@ -44,6 +47,24 @@ func (p *Proxy) listen(ctx context.Context) (*listener, error) {
 	p.listening = true
 	p.mu.Unlock()
 	return l, nil
+}
+
+// makeDir makes the directory of a socket that is for others too: they have to get
+// through it, and the socket's own mode says who may connect.
+func (s Socket) makeDir() error {
+	dir := filepath.Dir(s.Path)
+	_, err := os.Stat(dir)
+	if !errors.Is(err, fs.ErrNotExist) || s.UID == 0 && s.GID == 0 && s.Mode&0o077 == 0 {
+		return nil // what else is wrong with it is found when the socket is made
+	}
+	const mode = 0o755
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return fmt.Errorf("NRI socket: %w", err)
+	}
+	if err := os.Chmod(dir, mode); err != nil { // whatever the umask
+		return fmt.Errorf("NRI socket: %w", err)
+	}
+	return nil
 }
 
 // vacant returns an error if somebody listens on the socket already, or could put

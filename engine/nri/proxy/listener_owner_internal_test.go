@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,4 +56,40 @@ func withoutOwner() error {
 	}
 	data[0].Effective &^= 1 << unix.CAP_FOWNER
 	return unix.Capset(&header, &data[0])
+}
+
+// Whom the socket is for gets through the directory that is made for it; one that is there
+// is left alone.
+func TestSocketDirectory(t *testing.T) {
+	before := syscall.Umask(0o077) // as under the unit
+	defer syscall.Umask(before)
+	for name, c := range map[string]struct {
+		socket Socket
+		there  fs.FileMode
+		want   fs.FileMode
+	}{
+		"the owner's":       {Socket{Mode: 0o600}, 0, 0o700},
+		"a user's":          {Socket{Mode: 0o600, UID: 65534}, 0, 0o755},
+		"a group's":         {Socket{Mode: 0o600, GID: 65534}, 0, 0o755},
+		"the owner's group": {Socket{Mode: 0o660}, 0, 0o755},
+		"there already":     {Socket{Mode: 0o660}, 0o710, 0o710},
+	} {
+		dir := filepath.Join(t.TempDir(), "nri")
+		if c.there != 0 {
+			if err := errors.Join(os.Mkdir(dir, c.there), os.Chmod(dir, c.there)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c.socket.Path = filepath.Join(dir, "nri.sock")
+		if err := errors.Join(c.socket.makeDir(), socket.New(c.socket.Path).Check()); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().Perm(); got != c.want {
+			t.Errorf("%s: mode %o, want %o", name, got, c.want)
+		}
+	}
 }

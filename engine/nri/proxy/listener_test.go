@@ -117,7 +117,7 @@ func TestSocketCannotBeHad(t *testing.T) {
 func TestSocketPermissions(t *testing.T) {
 	dir := filepath.Join(shortDir(t), "new")
 	r := newRig(t, nil, func(c *proxy.Config) { c.Socket = proxy.Socket{Path: dir + "/nri.sock", Mode: 0o660} })
-	for path, want := range map[string]fs.FileMode{dir: 0o700 | fs.ModeDir, dir + "/nri.sock": 0o660 | fs.ModeSocket} {
+	for path, want := range map[string]fs.FileMode{dir: 0o755 | fs.ModeDir, dir + "/nri.sock": 0o660 | fs.ModeSocket} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode() != want {
 			t.Errorf("%s: %v, want %v (%v)", path, info.Mode(), want, err)

@@ -166,5 +166,23 @@ func checkSocketModes(n *node) []Finding {
 			Fix:      &Fix{Do: "Unless a plugin needs it, let only root connect; demand identities", File: n.Guard.File, Paste: `proxy: {mode: "0600"}`},
 		})
 	}
-	return all
+	return append(all, n.closedDir()...)
+}
+
+// closedDir finds a directory that keeps from the guard's socket whom it was given to.
+func (n *node) closedDir() []Finding {
+	if !n.proxies() || n.Guard.Proxy.Others == "" {
+		return nil
+	}
+	dir := path.Dir(n.Guard.Proxy.Socket)
+	info, err := n.host.stat(dir)
+	if err != nil || info.Mode().Perm()&0o011 != 0 {
+		return nil // the guard makes one that lets them through
+	}
+	return one(Finding{
+		About: "guard", Severity: Weak, Summary: "the guard's socket is for others too, but they do not get through to it",
+		Meaning:  "Plugins that are not root's cannot connect, so that containers are created without them.",
+		Evidence: []string{n.Guard.At(n.Guard.Proxy.Others), modeOf(dir, info)},
+		Fix:      &Fix{Do: "Open the directory; deploy/systemd/nri-guard.conf does so at every boot", Paste: "chmod 0755 " + dir},
+	})
 }

@@ -38,6 +38,7 @@ type Guard struct {
 type Proxy struct {
 	Socket string // that plugins connect to
 	Mode   fs.FileMode
+	Others string // the key that gives the socket to others than root, "" for none
 	Launch string // directory of the plugins that it starts, "" for none
 	DropIn string // directory of their configuration, "" for none
 }
