@@ -154,8 +154,14 @@ func (l *Ledger) surplus(consulted []engine.Plugin) []string {
 	for _, p := range l.builtin {
 		connected[p.String()]++
 	}
-	for m := range l.members {
-		connected[m.plugin.String()]++
+	departed := map[string]bool{}
+	for m, left := range l.members {
+		name := m.plugin.String()
+		if !left.IsZero() && departed[name] {
+			continue // one creation sees one of a name leave, however often it comes and goes
+		}
+		departed[name] = departed[name] || !left.IsZero()
+		connected[name]++
 	}
 	count := map[string]int{}
 	var reasons []string

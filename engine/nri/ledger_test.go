@@ -415,6 +415,13 @@ func TestLedgerForgets(t *testing.T) {
 	if got := l.Explain(merged()); len(got) != 0 {
 		t.Errorf("not explained: %q", got)
 	}
+	// That covers for one, however often it has come and gone.
+	for range 3 {
+		l.Join(p).Leave()
+	}
+	if got := l.Explain(whole("c", nil, p, p)); len(got) != 1 {
+		t.Errorf("two are explained by those who have left: %q", got)
+	}
 	// However many there are, the latest is there.
 	m = l.Join(p)
 	for i := range 3000 {
