@@ -19,6 +19,7 @@ func unitDirs() []string {
 type unit struct {
 	file    string
 	said    map[string]setting
+	ptrace  bounded
 	enabled bool
 }
 
@@ -30,7 +31,7 @@ func (n *node) findUnit() *unit {
 		if err != nil {
 			continue
 		}
-		u := &unit{file: file, said: map[string]setting{}}
+		u := &unit{file: file, said: map[string]setting{}, ptrace: bounded{name: "CAP_SYS_PTRACE", left: true}}
 		u.take(file, string(data))
 		for _, drop := range n.unitDropIns() {
 			if data, err := n.host.read(drop); err == nil {
@@ -43,12 +44,15 @@ func (n *node) findUnit() *unit {
 	return nil
 }
 
-// unitDropIns are in the order of their names, whatever directory they are in.
+// unitDropIns are in the order of their names, whatever directory they are in. Of those of
+// one name the one for this unit wins, over those for several.
 func (n *node) unitDropIns() []string {
 	byName := map[string]string{}
-	for _, dir := range slices.Backward(unitDirs()) {
-		for _, f := range n.host.glob(path.Join(dir, unitName+".d", "*.conf")) {
-			byName[path.Base(f)] = f
+	for _, units := range []string{"service", "nri-.service", unitName} {
+		for _, dir := range slices.Backward(unitDirs()) {
+			for _, f := range n.host.glob(path.Join(dir, units+".d", "*.conf")) {
+				byName[path.Base(f)] = f
+			}
 		}
 	}
 	var names, files []string
@@ -95,7 +99,11 @@ func (u *unit) take(file, text string) {
 		if !ok {
 			continue
 		}
-		u.said[strings.TrimSpace(name)] = setting{strings.TrimSpace(value), fmt.Sprintf("%s:%d: %s", file, i+1, line)}
+		s := setting{strings.TrimSpace(value), fmt.Sprintf("%s:%d: %s", file, i+1, line)}
+		if name = strings.TrimSpace(name); name == "CapabilityBoundingSet" {
+			u.ptrace.take(s)
+		}
+		u.said[name] = s
 	}
 }
 
@@ -121,6 +129,8 @@ func harms() []harm {
 		{"InaccessibleDirectories", nil, FailOpen, view},
 		{"ProtectKernelModules", nil, FailOpen, view},
 		{"ProtectKernelLogs", nil, FailOpen, view},
+		{"MountFlags", []string{"shared", "slave"}, FailOpen, "The guard looks mount sources up on the node, and does not see what is mounted there after its start."},
+		{"User", []string{"root"}, Weak, "The guard cannot tell who a plugin is, unless it is the same user's, and denies mounts whose sources it may not follow."},
 		{"ProtectProc", []string{"default"}, Weak, "The guard reads other processes' entries in /proc to tell who a plugin is. Without them, identities never match."},
 		{"ProcSubset", []string{"all"}, Weak, "The guard reads /proc/net/unix and /proc/self/mountinfo, which this hides."},
 		{"PrivateUsers", nil, Weak, "The guard cannot tell who a plugin is from a user namespace of its own: users and capabilities are not the node's."},
@@ -137,6 +147,7 @@ func checkUnit(n *node) []Finding {
 	for _, h := range harms() {
 		all = append(all, u.harmed(h)...)
 	}
+	all = append(all, u.ptrace.found()...)
 	if n.Guard.Wasm {
 		all = append(all, u.harmed(harm{"MemoryDenyWriteExecute", nil, Weak,
 			"WebAssembly is compiled to machine code when it is loaded. Where memory cannot be made executable it is interpreted, some 80 times slower, and validators run into their time."})...)
@@ -164,17 +175,20 @@ func (u *unit) harmed(h harm) []Finding {
 	return one(Finding{
 		About: "guard", Severity: h.severity, Summary: fmt.Sprintf("the systemd unit sets %s=%s", h.directive, value),
 		Meaning: h.meaning, Evidence: []string{s.at},
-		Fix: &Fix{Do: "Take it back; then systemctl daemon-reload and restart", File: path.Join(unitDirs()[0], unitName+".d", "zz-view.conf"),
+		Fix: &Fix{Do: "Take it back; then systemctl daemon-reload and restart", File: viewFile(),
 			Paste: fmt.Sprintf("[Service]\n%s=%s", h.directive, allowed(h))},
 	})
 }
 
+// viewFile is a drop-in of our own, behind those of others.
+func viewFile() string { return path.Join(unitDirs()[0], unitName+".d", "zz-view.conf") }
+
 // allowed is the value of a directive that does no harm: no, or the empty one of a path.
 func allowed(h harm) string {
 	switch h.directive {
-	case "RootDirectory", "RootImage", "TemporaryFileSystem", "InaccessiblePaths", "InaccessibleDirectories":
+	case "RootDirectory", "RootImage", "TemporaryFileSystem", "InaccessiblePaths", "InaccessibleDirectories", "MountFlags":
 		return ""
-	case "ProtectHome", "ProtectProc", "ProcSubset":
+	case "User", "ProtectHome", "ProtectProc", "ProcSubset":
 		return h.fine[0]
 	}
 	return "no"
