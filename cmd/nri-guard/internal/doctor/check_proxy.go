@@ -47,13 +47,21 @@ func (n *node) socketDir(r *runtime, socket string, f Finding) []Finding {
 	}
 	f.Evidence = append(f.Evidence, modeOf(dir, info))
 	f.Summary = fmt.Sprintf("the directory of its NRI socket, %s, is open to others than root", dir)
-	f.Fix = &Fix{Do: "Close the directory", Paste: "chmod 0700 " + dir}
+	f.Fix = &Fix{Do: atBoot("Close the directory", dir), Paste: "chmod 0700 " + dir}
 	if file, err := n.host.stat(socket); err == nil && file.Mode().Perm()&0o022 == 0 {
 		f.Severity = Weak
 		f.Meaning = "The socket's own permissions keep others from connecting. They are the runtime's to choose, at every start."
 		f.Evidence = append(f.Evidence, modeOf(socket, file))
 	}
 	return one(f)
+}
+
+// atBoot adds what makes the mode of a directory last, where a boot makes the directory anew.
+func atBoot(do, dir string) string {
+	if strings.HasPrefix(dir, "/run/") || strings.HasPrefix(dir, "/var/run/") {
+		do += "; for the next boots say so in /etc/tmpfiles.d, as deploy/systemd/nri-guard.conf does"
+	}
+	return do
 }
 
 func modeOf(p string, info fs.FileInfo) string { return fmt.Sprintf("%s has mode %s", p, info.Mode()) }
@@ -155,7 +163,8 @@ func checkSocketModes(n *node) []Finding {
 			Severity: FailOpen, Summary: "others than root may connect to its NRI socket",
 			Meaning:  "Any of them is a plugin, under any name: also under the guard's, which is all that a required plugin is known by.",
 			Evidence: []string{at, modeOf(socket, info)},
-			Fix:      &Fix{Do: "Close the directory of the socket; the runtime chooses the socket's own mode at every start", Paste: "chmod 0700 " + path.Dir(socket)},
+			Fix: &Fix{Do: atBoot("Close the directory of the socket; the runtime chooses the socket's own mode at every start", path.Dir(socket)),
+				Paste: "chmod 0700 " + path.Dir(socket)},
 		})
 	})
 	if n.proxies() && n.Guard.Proxy.Mode.Perm()&0o022 != 0 {
@@ -183,6 +192,6 @@ func (n *node) closedDir() []Finding {
 		About: "guard", Severity: Weak, Summary: "the guard's socket is for others too, but they do not get through to it",
 		Meaning:  "Plugins that are not root's cannot connect, so that containers are created without them.",
 		Evidence: []string{n.Guard.At(n.Guard.Proxy.Others), modeOf(dir, info)},
-		Fix:      &Fix{Do: "Open the directory; deploy/systemd/nri-guard.conf does so at every boot", Paste: "chmod 0755 " + dir},
+		Fix:      &Fix{Do: atBoot("Open the directory", dir), Paste: "chmod 0755 " + dir},
 	})
 }

@@ -140,7 +140,7 @@ WEAK
   guard: long long long long long long
     long long long long long long [c]
     seen: 10-\x1b[31mred\nFINE
-    fix: Do, in /f
+    fix: Do; merge into /f
         a line that is longer than forty columns are
           another
 

@@ -48,7 +48,8 @@ type Finding struct {
 type Fix struct {
 	// Do says what to do, in a sentence.
 	Do string `json:"do"`
-	// File is where Paste belongs, "" for a shell.
+	// File is what Paste is to be merged into, "" for a shell. Where a section is there
+	// already, its lines belong into that one. Without Paste the words are all there is.
 	File  string `json:"file,omitempty"`
 	Paste string `json:"paste,omitempty"`
 }

@@ -84,7 +84,7 @@ func (p *printer) fix(f *Fix) {
 	switch {
 	case f.Paste == "":
 	case f.File != "":
-		do += ", in " + f.File
+		do += "; merge into " + f.File
 	}
 	p.wrapped("    ", p.style.Bold("fix:")+" %s", do)
 	if f.Paste == "" {
