@@ -12,6 +12,7 @@ import (
 	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
 	plugin "k8s.io/apiserver/pkg/admission/plugin/cel"
 	limits "k8s.io/apiserver/pkg/apis/cel"
@@ -30,8 +31,8 @@ func (e *expression) GetExpression() string    { return e.text }
 func (e *expression) ReturnTypes() []*cel.Type { return []*cel.Type{e.returns} }
 
 // admitted evaluates the policy as the API server does: what the conditions leave out is
-// admitted, else the validations decide.
-func admitted(t *testing.T, p *policies.ValidatingAdmissionPolicy, pod *core.Pod, groups ...string) (bool, string) {
+// admitted, else the validations decide. before is the pod that is updated, nil for a new one.
+func admitted(t *testing.T, p *policies.ValidatingAdmissionPolicy, pod, before *core.Pod, groups ...string) (bool, string) {
 	t.Helper()
 	compiler, err := plugin.NewCompositedCompiler(environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion()))
 	if err != nil {
@@ -44,20 +45,20 @@ func admitted(t *testing.T, p *policies.ValidatingAdmissionPolicy, pod *core.Pod
 	compiler.CompileAndStoreVariables(variables, plugin.OptionalVariableDeclarations{}, environment.NewExpressions)
 
 	for _, c := range p.Spec.MatchConditions {
-		if evaluate(t, compiler, &expression{c.Name, c.Expression, cel.BoolType}, pod, groups) != true {
+		if evaluate(t, compiler, &expression{c.Name, c.Expression, cel.BoolType}, pod, before, groups) != true {
 			return true, ""
 		}
 	}
 	for _, v := range p.Spec.Validations {
-		if evaluate(t, compiler, &expression{"", v.Expression, cel.BoolType}, pod, groups) != true {
-			message, _ := evaluate(t, compiler, &expression{"", v.MessageExpression, cel.StringType}, pod, groups).(string)
+		if evaluate(t, compiler, &expression{"", v.Expression, cel.BoolType}, pod, before, groups) != true {
+			message, _ := evaluate(t, compiler, &expression{"", v.MessageExpression, cel.StringType}, pod, before, groups).(string)
 			return false, message
 		}
 	}
 	return true, ""
 }
 
-func evaluate(t *testing.T, compiler *plugin.CompositedCompiler, e *expression, pod *core.Pod, groups []string) any {
+func evaluate(t *testing.T, compiler *plugin.CompositedCompiler, e *expression, pod, before *core.Pod, groups []string) any {
 	t.Helper()
 	condition := compiler.CompileCondition([]plugin.ExpressionAccessor{e}, plugin.OptionalVariableDeclarations{}, environment.NewExpressions)
 	if errs := condition.CompilationErrors(); len(errs) > 0 {
@@ -65,11 +66,19 @@ func evaluate(t *testing.T, compiler *plugin.CompositedCompiler, e *expression, 
 	}
 	kind := core.SchemeGroupVersion.WithKind("Pod")
 	resource := core.SchemeGroupVersion.WithResource("pods")
-	attributes := admission.NewAttributesRecord(pod, nil, kind, pod.Namespace, pod.Name, resource, "", admission.Create,
+	operation, old := admission.Create, runtime.Object(nil) // without a pod in it, also in the interface
+	if before != nil {
+		operation, old = admission.Update, before
+	}
+	attributes := admission.NewAttributesRecord(pod, old, kind, pod.Namespace, pod.Name, resource, "", operation,
 		&meta.CreateOptions{}, false, &user.DefaultInfo{Name: "somebody", Groups: groups})
 	request := plugin.CreateAdmissionRequest(attributes, meta.GroupVersionResource(resource), meta.GroupVersionKind(kind))
+	versioned := &admission.VersionedAttributes{Attributes: attributes, VersionedKind: kind, VersionedObject: admission.NewLazyObject(pod)}
+	if before != nil {
+		versioned.VersionedOldObject = admission.NewLazyObject(before)
+	}
 	results, _, err := condition.ForInput(context.Background(),
-		&admission.VersionedAttributes{Attributes: attributes, VersionedKind: kind, VersionedObject: admission.NewLazyObject(pod)},
+		versioned,
 		request, plugin.OptionalVariableBindings{}, nil, limits.RuntimeCELCostBudget)
 	if err != nil {
 		t.Fatal(err)
@@ -102,12 +111,38 @@ func TestToleration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pod := &core.Pod{ObjectMeta: meta.ObjectMeta{Name: "p", Namespace: "default", Annotations: c.annotations}}
-			got, message := admitted(t, p, pod, c.groups...)
+			got, message := admitted(t, p, pod, nil, c.groups...)
 			if got != c.want {
 				t.Errorf("admitted: %t, want %t", got, c.want)
 			}
 			if !got && !strings.Contains(message, key) {
 				t.Errorf("message %q does not name the annotation", message)
+			}
+		})
+	}
+}
+
+// TestTolerationOfUpdates leaves be what was there before the policy, and nothing else.
+func TestTolerationOfUpdates(t *testing.T) {
+	const key = "tolerate-missing-plugins.noderesource.dev"
+	p := build(t, "../kubernetes/both")["ValidatingAdmissionPolicy"].(*policies.ValidatingAdmissionPolicy)
+	for name, c := range map[string]struct {
+		before, after map[string]string
+		want          bool
+	}{
+		"nothing":          {nil, nil, true},
+		"added to nothing": {nil, map[string]string{key: "true"}, false},
+		"added":            {map[string]string{"a": "b"}, map[string]string{"a": "b", key: "true"}, false},
+		"there already":    {map[string]string{key: "true"}, map[string]string{key: "true", "a": "b"}, true},
+		"taken away":       {map[string]string{key: "true"}, nil, true},
+		"for another":      {map[string]string{key + "/container.a": "true"}, map[string]string{key + "/container.a": "true", key + "/container.b": "true"}, false},
+		"set to more":      {map[string]string{key: "false"}, map[string]string{key: "true"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := &core.Pod{ObjectMeta: meta.ObjectMeta{Name: "p", Namespace: "default", Annotations: c.after}}
+			before := &core.Pod{ObjectMeta: meta.ObjectMeta{Name: "p", Namespace: "default", Annotations: c.before}}
+			if got, _ := admitted(t, p, after, before); got != c.want {
+				t.Errorf("admitted: %t, want %t", got, c.want)
 			}
 		})
 	}
@@ -139,7 +174,7 @@ func TestTolerationBinding(t *testing.T) {
 		}
 	}
 	pod := &core.Pod{ObjectMeta: d.Spec.Template.ObjectMeta}
-	if ok, _ := admitted(t, p, pod); ok {
+	if ok, _ := admitted(t, p, pod, nil); ok {
 		t.Error("the guard's own pod has another annotation than the policy is about")
 	}
 }
