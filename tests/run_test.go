@@ -1,8 +1,10 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -205,4 +207,37 @@ func TestReload(t *testing.T) {
 // denies is a policy against a variable.
 func denies(policy, variable string) string {
 	return "package nri.policies." + policy + "\n\nimport rego.v1\n\ndeny contains \"no " + variable + "\" if input.changes.env." + variable + "\n"
+}
+
+// TestNobodyReadsTheLog goes on when whoever read standard error is gone.
+func TestNobodyReadsTheLog(t *testing.T) {
+	n := newNode(t)
+	n.configure(asProxy)
+	file, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(file, "run", "--config", n.config, "--log-level", "debug")
+	cmd.Stderr = writer
+	if err := errors.Join(reader.Close(), cmd.Start(), writer.Close()); err != nil {
+		t.Fatal(err)
+	}
+	g := &guard{node: n, cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		_ = cmd.Wait() // how it ended is in ProcessState
+		close(g.ended)
+	}()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	g.eventually("it listens", func() bool {
+		_, err := os.Stat(n.plugins)
+		return err == nil
+	})
+	g.signal(syscall.SIGTERM)
+	if code := g.exits(); code != 0 {
+		t.Errorf("exit code %d: %v", code, cmd.ProcessState)
+	}
 }

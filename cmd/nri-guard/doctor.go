@@ -37,7 +37,7 @@ The exit code is 1 when something fails open, 2 when something could not be look
 		Args: cobra.NoArgs,
 	}
 	root := hostRoot("/")
-	cmd.Flags().Var(&root, "root", "where the node's file system is")
+	cmd.Flags().Var(&root, "root", "absolute path of where the node's file system is")
 	_ = cmd.MarkFlagDirname("root") // fails only without such a flag
 	config := cmd.Flags().String("config", "", "configuration file of the guard (default "+guardFile+", below --root)")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json")

@@ -34,7 +34,7 @@ func (r *hostRoot) Set(s string) error {
 
 func addHostRoot(cmd *cobra.Command) *hostRoot {
 	root := hostRoot("/")
-	cmd.Flags().Var(&root, "host-root", "where the host's file system is, for symbolic links in the sources of mounts")
+	cmd.Flags().Var(&root, "host-root", "absolute path of where the host's file system is, for symbolic links in the sources of mounts")
 	_ = cmd.MarkFlagDirname("host-root") // fails only without such a flag
 	return &root
 }

@@ -86,6 +86,10 @@ error, failure).`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(newDemo(), newEval(), newTest(), newCheck(), newBench(), newRun(), newDoctor(), newSchema(), newVersion(), newDemoPlugin())
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.RunE = func(*cobra.Command, []string) error { return usageError{errors.New("for which shell?")} }
+	}
 	return root
 }
 

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/containerd/log"
 	"github.com/spf13/cobra"
@@ -31,6 +34,9 @@ been touched. A runtime that is not there is waited for.`,
 		if err := startLog(cmd, level.value, format.value); err != nil {
 			return err
 		}
+		// Who read the log may be gone: that is no reason to leave the node unguarded. Taken
+		// and not ignored, which the plugins that are launched would inherit.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 		err := serve(cmd.Context(), *config)
 		if err == nil || format.value != "json" {
 			return err

@@ -49,6 +49,7 @@ func TestBadConfiguration(t *testing.T) {
 		"an identity of nobody":   {"plugins: [{name: p, identity: {}}]", "plugin p: the identity demands nothing"},
 		"a relative executable":   {"plugins: [{name: p, identity: {exe: bin/p}}]", `plugin p: exe "bin/p" must be absolute`},
 		"half a digest":           {"plugins: [{name: p, identity: {sha256: abcd}}]", `plugin p: sha256 "abcd" must be 64 hexadecimal digits`},
+		"exemption of no policy":  {"exemptions:\n- {namespaces: [a]}", "guard.yaml:2: exemptions[0]: policy is missing: the name of the policy that is lifted"},
 		"exemption of nothing":    {"exemptions:\n- {policy: none, namespaces: [a]}", `guard.yaml:2: exemptions[0]: there is no policy "none"`},
 		"exemption of everywhere": {"exemptions: [{policy: hooks}]", "an exemption needs namespaces"},
 		"a bad pattern":           {"exemptions: [{policy: hooks, namespaces: ['[']}]", `pattern "["`},

@@ -75,7 +75,9 @@ func (g *Grant) engine(p Plugin) engine.Grant {
 func (c *Config) exemptions(known map[string]engine.Enforcement) (list []engine.Exemption, errs []error) {
 	for i, e := range c.Exemptions {
 		at := fmt.Sprintf("exemptions[%d]", i)
-		if _, ok := known[e.Policy]; !ok {
+		if e.Policy == "" {
+			errs = append(errs, c.wrong(at, errors.New("policy is missing: the name of the policy that is lifted")))
+		} else if _, ok := known[e.Policy]; !ok {
 			errs = append(errs, c.wrong(at, fmt.Errorf("there is no policy %q", e.Policy)))
 		}
 		if len(e.Namespaces) == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
 	"github.com/nri-guard/nri-guard/engine"
@@ -126,7 +127,9 @@ func Inspect(ctx context.Context, o Options) *Report {
 		report:  &Report{Findings: []Finding{}},
 	}
 	if o.Problem != nil {
-		n.report.problem("the guard's configuration cannot be read: %v", o.Problem)
+		for line := range strings.Lines(o.Problem.Error()) {
+			n.report.problem("the guard's configuration cannot be read: %s", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	n.processes = n.host.processes()
 	n.findRuntimes()
