@@ -167,7 +167,7 @@ func TestDeadline(t *testing.T) {
 
 func goroutinesEnd(t *testing.T, before int) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}
