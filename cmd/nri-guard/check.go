@@ -30,7 +30,8 @@ with --wasm modules: that they can be loaded, and set up within their bounds.
 
 Warnings are likely mistakes, such as a change field that does not exist, and files of
 the configuration that others may write, with which "nri-guard run" would not start. The
-exit code is 1 when something is wrong; with --strict also when there is a warning.`,
+exit code is 1 when something is wrong; with --strict also when there is a warning. It is
+2 when the configuration is one that nothing could run with.`,
 	}
 	config := cmd.Flags().String("config", "", "configuration file")
 	_ = cmd.MarkFlagFilename("config", "yaml", "yml", "json") // fails only without such a flag
@@ -39,6 +40,10 @@ exit code is 1 when something is wrong; with --strict also when there is a warni
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := authorSettings(*config, args)
+		if err != nil && *config != "" && format.json() {
+			report := &rego.Report{Warnings: []rego.Problem{}, Policies: []rego.Policy{}}
+			return errors.Join(printJSON(cmd.OutOrStdout(), withConfig(report, *config, err)), errFailed)
+		}
 		if err != nil {
 			return err
 		}
@@ -55,19 +60,31 @@ exit code is 1 when something is wrong; with --strict also when there is a warni
 			report.Policies = own(report.Policies)
 		}
 		if format.json() {
-			err = printJSON(cmd.OutOrStdout(), report)
+			err = printJSON(cmd.OutOrStdout(), withConfig(report, *config, unsound))
 		} else {
 			err = printReport(cmd.OutOrStdout(), report)
 		}
 		switch {
 		case err != nil:
 			return err
+		case unsound != nil && format.json():
+			return errFailed // it is in the report
+		case unsound != nil:
+			return unsound
 		case len(report.Errors) > 0 || *strict && len(report.Warnings) > 0:
 			return errDenied
 		}
-		return unsound
+		return nil
 	}
 	return cmd
+}
+
+// withConfig adds to the report what keeps the configuration from being used.
+func withConfig(report *rego.Report, file string, err error) *rego.Report {
+	for _, one := range errorsOf(err) {
+		report.Errors = append(report.Errors, problemOf(file, one))
+	}
+	return report
 }
 
 // checkFiles adds to the report which files of a configuration others may write.
