@@ -15,8 +15,15 @@ func configSchema() map[string]any {
 	s["$schema"] = "http://json-schema.org/draft-07/schema#"
 	s["title"] = "nri-guard configuration"
 	s["required"] = []string{"version"}
+	properties := s["properties"].(map[string]any)
+	properties["version"].(map[string]any)["const"] = configVersion
+	itemsOf(properties["plugins"])["required"] = []string{"name"}
+	itemsOf(properties["exemptions"])["required"] = []string{"policy", "namespaces"}
 	return s
 }
+
+// itemsOf is the schema of what a list holds.
+func itemsOf(list any) map[string]any { return list.(map[string]any)["items"].(map[string]any) }
 
 // typeSchema describes the YAML that a type is read from, by its fields' yaml and
 // doc tags.
