@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -33,9 +34,8 @@ func (e usageError) Unwrap() error { return e.error }
 // run is the whole program but for the process that it runs in. An interrupt or a
 // request to terminate cancels what is under way.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(ctx)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 
 	root := newRoot()
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for the process' own
@@ -53,6 +53,23 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	report(stderr, cmd, err)
 	return exitFailed
+}
+
+// untilSignal returns a context that ends with the first signal to end. By then a
+// second one ends the program at once, since nothing listens to signals any more.
+func untilSignal(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+		}
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx, cancel
 }
 
 // report prints an error: what it has to say line by line, and where to look when
