@@ -6,7 +6,7 @@ import "github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
 // compiler minutes and gigabytes; what toolchains produce is far below. The zero
 // value of each is its default.
 type Limits struct {
-	ModuleBytes             int `yaml:"moduleBytes" doc:"size of the file; 16777216 unless given"`
+	ModuleBytes             int `yaml:"moduleBytes" doc:"size of the file; 5242880 unless given"`
 	Types                   int `yaml:"types" doc:"types of functions; 10000 unless given"`
 	Parameters              int `yaml:"parameters" doc:"parameters and results of a type; 64 unless given"`
 	Imports                 int `yaml:"imports" doc:"imports; 1000 unless given"`

@@ -5,7 +5,7 @@ import "reflect"
 // Limits bounds what a module may declare and contain. The zero value of a field means the default. The names of the fields, with a small
 // first letter, are the configuration keys that a LimitError names.
 type Limits struct {
-	ModuleBytes             int // the whole file; default 16 MiB
+	ModuleBytes             int // the whole file; default 5 MiB, which takes two seconds and 300 MiB to compile at most
 	Types                   int // default 10,000
 	Parameters              int // parameters and results of one type; default 64
 	Imports                 int // default 1,000
@@ -34,7 +34,7 @@ type Limits struct {
 // DefaultLimits are those of a module for which no others are set.
 func DefaultLimits() Limits {
 	return Limits{
-		ModuleBytes:             16 << 20,
+		ModuleBytes:             5 << 20,
 		Types:                   10_000,
 		Parameters:              64,
 		Imports:                 1_000,

@@ -177,7 +177,7 @@ func TestExplosive(t *testing.T) {
 		{"depth that dead code hides", body(0, wt.Repeat(400, 0x02, empty, wt.Repeat(4, global, 0x0d, 1), 0x0c, 0,
 			0x02, empty, 0x00, end, 0x0c, 0, end)), "functionCost"},
 		{"40 kB of calls with 990 globals", manyGlobals(20_000), "functionCost"},
-		{"padding", wt.Cat(manyLocals(2_000), wt.Section(0, make([]byte, 10<<20))), "compileCost"},
+		{"padding", wt.Cat(manyLocals(2_000), wt.Section(0, make([]byte, 4<<20))), "compileCost"},
 		{"10 kB of calls with 64 parameters and results", manyParameters(5_000), "functionCost"},
 		{"locals in 10,000 functions", manyLocals(10_000), "compileCost"},
 	} {
