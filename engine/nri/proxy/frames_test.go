@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -230,44 +231,65 @@ func TestStrippedFrames(t *testing.T) {
 	}
 }
 
-// One request that is judged for long does not hold up what comes behind it, and
-// the runtime sees numbers that go up.
-func TestRequestsOvertake(t *testing.T) {
-	slow := make(chan struct{})
+// An update that a plugin asks for by itself, and that is judged for long, does not
+// hold up what the runtime waits for.
+func TestCallsOvertakeUnsolicitedUpdates(t *testing.T) {
+	judging, slow := make(chan struct{}), make(chan struct{})
+	free := sync.OnceFunc(func() { close(slow) })
 	r, p, _ := newRawRig(t, func(r *engine.Review) []engine.Violation {
-		for _, c := range r.Changes {
-			if c.Container == "slow" {
-				<-slow
-			}
+		if r.Operation == engine.UpdateContainers {
+			close(judging)
+			<-slow
 		}
 		return nil
 	}, func(c *proxy.Config) {
 		c.Lookup = func(id string) (*api.PodSandbox, *api.Container) { return testPod(id), testContainer(id) }
 	})
-	ask := func(id string) wire.Message {
-		m := p.request("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares(id, 1)}})
-		p.send(m)
-		return m
-	}
-	first, second := ask("slow"), ask("quick")
+	t.Cleanup(free)
+	asked := p.request("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("slow", 1)}})
+	p.send(asked)
+	<-judging
+	req := &api.CreateContainerRequest{Pod: testPod("c"), Container: testContainer("c")}
+	exchange(r, p, "CreateContainer", req, &api.CreateContainerResponse{Adjust: annotation("kept", "2")})
+	free()
 	came := r.receive()
-	close(slow)
-	late := r.receive()
-	if late.Stream <= came.Stream {
-		t.Errorf("request %d comes after %d", late.Stream, came.Stream)
+	late := &api.UpdateContainersRequest{}
+	decode(t, came, late)
+	if got := late.GetUpdate()[0].GetContainerId(); got != "slow" {
+		t.Errorf("update of %s, want slow", got)
 	}
-	for _, tt := range []struct {
-		came, asked wire.Message
-		id          string
-	}{{came, second, "quick"}, {late, first, "slow"}} {
-		req := &api.UpdateContainersRequest{}
-		decode(t, tt.came, req)
-		if got := req.GetUpdate()[0].GetContainerId(); got != tt.id {
-			t.Errorf("update of %s, want %s", got, tt.id)
+	r.send(answer(t, came, &api.UpdateContainersResponse{}))
+	if got := p.receive(); got.Stream != asked.Stream {
+		t.Errorf("answer to %d, want %d", got.Stream, asked.Stream)
+	}
+}
+
+// In whatever order a plugin's requests are judged, the runtime sees numbers that go
+// up, and each answer finds its request.
+func TestRequestsAreNumberedAnew(t *testing.T) {
+	r, p, _ := newRawRig(t, nil, func(c *proxy.Config) {
+		c.Lookup = func(id string) (*api.PodSandbox, *api.Container) { return testPod(id), testContainer(id) }
+	})
+	asked := map[string]uint32{}
+	for i := range 8 {
+		id := fmt.Sprint("c", i)
+		m := p.request("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares(id, 1)}})
+		asked[id] = m.Stream
+		p.send(m)
+	}
+	last := uint32(0)
+	for range asked {
+		came := r.receive()
+		if came.Stream <= last {
+			t.Errorf("request %d comes after %d", came.Stream, last)
 		}
-		r.send(answer(t, tt.came, &api.UpdateContainersResponse{}))
-		if got := p.receive(); got.Stream != tt.asked.Stream {
-			t.Errorf("answer to %d, want %d", got.Stream, tt.asked.Stream)
+		last = came.Stream
+		req := &api.UpdateContainersRequest{}
+		decode(t, came, req)
+		r.send(answer(t, came, &api.UpdateContainersResponse{}))
+		id := req.GetUpdate()[0].GetContainerId()
+		if got := p.receive(); got.Stream != asked[id] {
+			t.Errorf("answer to %d, want %d for %s", got.Stream, asked[id], id)
 		}
 	}
 }
