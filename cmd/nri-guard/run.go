@@ -31,13 +31,15 @@ been touched. A runtime that is not there is waited for.`,
 	level := addChoice(cmd, "log-level", "info", "the least that is logged", "debug", "info", "warn", "error")
 	format := addChoice(cmd, "log-format", "text", "how it is logged, on standard error", "text", "json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := startLog(cmd, level.value, format.value); err != nil {
+		end, err := startLog(cmd.ErrOrStderr(), level.value, format.value)
+		if err != nil {
 			return err
 		}
+		defer end()
 		// Who read the log may be gone: that is no reason to leave the node unguarded. Taken
 		// and not ignored, which the plugins that are launched would inherit.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-		err := serve(cmd.Context(), *config)
+		err = serve(cmd.Context(), *config)
 		if err == nil || format.value != "json" {
 			return err
 		}

@@ -101,10 +101,11 @@ func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		mine, away := context.WithCancelCause(ctx)
-		v, err := p.visitors.enter(peer.PID(conn), away)
+		process := peer.PID(conn)
+		mine, away := context.WithCancelCause(log.WithLogger(ctx, log.G(ctx).WithField("process", process)))
+		v, err := p.visitors.enter(process, away)
 		if err != nil {
-			log.G(ctx).WithError(err).Warnf("A connection of process %d is refused", peer.PID(conn))
+			log.G(mine).WithError(err).Warn("A connection is refused")
 			_ = conn.Close()
 			away(nil)
 			continue

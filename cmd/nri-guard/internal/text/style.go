@@ -24,6 +24,9 @@ func StyleOf(w io.Writer) Style {
 	return Style{colours: isTerminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
+// Colours says whether it uses any.
+func (s Style) Colours() bool { return s.colours }
+
 // Width returns the number of columns of the terminal that w writes to: what
 // COLUMNS says, else what the terminal says, else [DefaultWidth].
 func Width(w io.Writer) int {
