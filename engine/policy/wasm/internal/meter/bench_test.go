@@ -35,10 +35,24 @@ func kernels() map[string]struct {
 		"sort": {turn(at, 0x22, 3, 0x28, 2, 0, get(3), 0x28, 2, 4, 0x4b, 0x04, empty, get(3), get(3), 0x28, 2, 4, 0x36, 2, 0, end), 300_000},
 		"switch": {turn(wt.Repeat(4, 0x02, empty), get(2), wt.I32Const(3), 0x71, 0x0e, 3, 0, 1, 2, 3,
 			end, count, 0x0c, 2, end, count, 0x0c, 1, end, count, end), 300_000},
-		"call": {turn(0x10, 1), 300_000},
+		"call":          {turn(0x10, 1), 300_000},
+		"calls":         {calls(5), 300_000},
+		"call_indirect": {turn(wt.I32Const(0), 0x11, 1, 0), 300_000},
 		"fibonacci": {module(i32, nil, get(0), wt.I32Const(2), 0x49, 0x04, wt.I32, get(0), 0x05,
 			get(0), wt.I32Const(1), 0x6b, 0x10, 0, get(0), wt.I32Const(2), 0x6b, 0x10, 0, 0x6a, end), 22},
 	}
+}
+
+// calls is a module of nothing but calls: f turns and calls the first of some functions, of which each calls the next.
+func calls(n int) []byte {
+	var b wt.Builder
+	nothing := b.Type(nil, nil)
+	for i := range n {
+		b.Func(nothing, nil, 0x10, i+1)
+	}
+	b.Func(nothing, nil)
+	b.Export("f", wt.FunctionKind, b.Func(b.Type([]byte{wt.I32}, nil), nil, loop(0x10, 0)))
+	return b.Bytes()
 }
 
 // BenchmarkMetering runs each kernel as it is, metered, and with wazero's own way to stop a module; the metrics are the ratios of the

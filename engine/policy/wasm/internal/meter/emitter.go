@@ -7,7 +7,7 @@ import "slices"
 //	fuel := the global
 //	stack := the global + frame; unreachable if that is too much
 //	block
-//	  the function, with charges; before each return and each call the global := fuel, and behind a call fuel := the global
+//	  the function, with charges; before a return, a call and what may trap the global := fuel, unless it is; behind a call fuel := the global
 //	  return
 //	end
 //	the global := -1; unreachable
@@ -21,6 +21,7 @@ type emitter struct {
 	block  []byte // the present block
 	weight uint64 // of the present block
 	depth  int    // how many labels are open where the present block begins: the index of the way out
+	saved  bool   // the global is what the local is, as far as the present block goes
 }
 
 // The locals that are added behind a function's own.
@@ -40,7 +41,7 @@ func (e *emitter) function(fn function) error {
 		e.out = e.enter(e.out, fn)
 	}
 	e.out = append(e.out, byte(opBlock), 0x40)
-	e.block, e.weight, e.depth = e.block[:0], entryWeight(fn), 0
+	e.block, e.weight, e.depth, e.saved = e.block[:0], entryWeight(fn), 0, false
 	c := e.module.walk(fn)
 	var in instruction
 	for c.next(&in) {
@@ -86,6 +87,7 @@ func (e *emitter) instruction(c *code, in *instruction) {
 		e.depth = len(c.labels) - 1
 	case opCall, opCallIndirect:
 		e.block = e.load(e.block)
+		e.saved = true
 	}
 }
 
@@ -106,12 +108,12 @@ func (e *emitter) finish() {
 		e.out = e.charge(e.out, e.depth, func(b []byte) []byte { return appendI64(b, int64(e.weight)) })
 	}
 	e.out = append(e.out, e.block...)
-	e.block, e.weight = e.block[:0], 0
+	e.block, e.weight, e.saved = e.block[:0], 0, false
 }
 
 // leave writes the end of the function and the way out.
 func (e *emitter) leave() {
-	e.block = e.save(e.block)
+	e.save()
 	e.finish()
 	e.out = append(e.out, byte(opReturn), byte(opEnd))
 	e.out = appendOp(appendI64(e.out, -1), opGlobalSet, e.module.fuelIndex())
@@ -125,9 +127,14 @@ func (e *emitter) charge(b []byte, depth int, amount func([]byte) []byte) []byte
 	return appendOp(append(appendI64(b, 0), byte(opI64LtS)), opBrIf, depth)
 }
 
-// save and load move the fuel between the local and the global, which is what other functions and the host see.
-func (e *emitter) save(b []byte) []byte {
-	return appendOp(appendOp(b, opLocalGet, e.local(localFuel)), opGlobalSet, e.module.fuelIndex())
+// save and load move the fuel between the local and the global, which is what other functions and the host see, and what is left of the
+// local where an instruction traps.
+func (e *emitter) save() {
+	if e.saved {
+		return
+	}
+	e.block = appendOp(appendOp(e.block, opLocalGet, e.local(localFuel)), opGlobalSet, e.module.fuelIndex())
+	e.saved = true
 }
 
 func (e *emitter) load(b []byte) []byte {
@@ -135,27 +142,33 @@ func (e *emitter) load(b []byte) []byte {
 }
 
 // prepare appends what has to happen before an instruction: the charge of a length that is known then only, before a call what the callee
-// has to know, and before the function is left what the caller has to know.
+// has to know, and before the function is left, by a trap too, what the caller or the host has to know.
 func (e *emitter) prepare(c *code, in *instruction) {
 	switch in.op {
 	case opCall, opCallIndirect:
-		e.block = e.save(e.block)
-		e.block = appendOp(appendOp(e.block, opLocalGet, e.local(localStack)), opGlobalSet, e.module.depthIndex())
+		e.save()
+		if e.module.nests(in) {
+			e.block = appendOp(appendOp(e.block, opLocalGet, e.local(localStack)), opGlobalSet, e.module.depthIndex())
+		}
 	case opReturn, opUnreachable:
-		e.block = e.save(e.block)
+		e.save()
 	case opBr, opBrIf, opBrTable:
 		if leaves(c, in) {
-			e.block = e.save(e.block)
+			e.save()
 		}
 	default:
 		if unit, shift := lengthWeight(in.op); unit > 0 {
 			e.chargeLength(len(c.labels)-1, unit, shift)
+		}
+		if traps(in.op) {
+			e.save()
 		}
 	}
 }
 
 // chargeLength charges for the number on top of the stack: unit for each, or for each 1<<shift of them.
 func (e *emitter) chargeLength(depth int, unit, shift int64) {
+	e.saved = false
 	e.block = appendOp(e.block, opLocalSet, e.local(localLength))
 	e.block = e.charge(e.block, depth, func(b []byte) []byte {
 		b = append(appendOp(b, opLocalGet, e.local(localLength)), byte(opI64ExtendU))

@@ -96,6 +96,66 @@ func TestCharge(t *testing.T) {
 	}
 }
 
+// trapping are codes that trap, and what they burn with the block that traps; local 0 is 0.
+var trapping = []struct {
+	name string
+	code []byte
+
+	want int64
+}{
+	{"unreachable", []byte{0x00}, 1},
+	{"unreachable, after a block", wt.Cat(0x02, empty, get(0), drop, end, 0x00), 2 + 1},
+	{"division by zero", wt.Cat(wt.I32Const(1), get(0), 0x6d, drop), 3 + 8},
+	{"division of the least number", wt.Cat(wt.I32Const(-1<<31), wt.I32Const(-1), 0x6d, drop), 3 + 8},
+	{"remainder by zero", wt.Cat(wt.I32Const(1), get(0), 0x70, drop), 3 + 8},
+	{"remainder by a long zero", wt.Cat(wt.I64Const(1), wt.I64Const(0), 0x82, drop), 3 + 12},
+	{"truncation of no number", wt.Cat(0x43, "\x00\x00\xc0\x7f", 0xa8, drop), 2 + 4},
+	{"truncation of too large a number", wt.Cat(0x44, "\x00\x00\x00\x00\x00\x00\xf0\x7f", 0xb1, drop), 2 + 4},
+	{"load", wt.Cat(wt.I32Const(-1), 0x28, 0, 0, drop), 2 + 4},
+	{"load of a lane", wt.Cat(wt.I32Const(-1), 0xfd, 12, make([]byte, 16), 0xfd, 84, 0, 0, 0, drop), 2 + 2 + 4},
+	{"store", wt.Cat(wt.I32Const(-1), get(0), 0x36, 0, 0), 2 + 4},
+	{"memory.fill", wt.Cat(wt.I32Const(-1), get(0), wt.I32Const(64), 0xfc, 11, 0), 3 + 40 + 4},
+	{"memory.copy", wt.Cat(wt.I32Const(-1), get(0), wt.I32Const(64), 0xfc, 10, 0, 0), 3 + 12 + 4},
+	{"memory.init", wt.Cat(get(0), wt.I32Const(99), wt.I32Const(64), 0xfc, 8, 0, 0), 3 + 12 + 4},
+	{"table.get", wt.Cat(wt.I32Const(10), 0x25, 0, drop), 2 + 6},
+	{"table.set", wt.Cat(wt.I32Const(10), 0xd0, 0x70, 0x26, 0), 2 + 6},
+	{"table.fill", wt.Cat(wt.I32Const(9), 0xd0, 0x70, wt.I32Const(9), 0xfc, 17, 0), 3 + 12 + 9},
+	{"table.copy", wt.Cat(wt.I32Const(9), get(0), wt.I32Const(9), 0xfc, 14, 0, 0), 3 + 12 + 9},
+	{"table.init", wt.Cat(get(0), get(0), wt.I32Const(9), 0xfc, 12, 0, 0), 3 + 12 + 9},
+	{"call of nothing", wt.Cat(wt.I32Const(1), 0x11, 1, 0), 1 + 24},
+	{"call of another type", wt.Cat(get(0), wt.I32Const(0), 0x11, 0, 0), 2 + 24 + 1},
+	{"call beyond the table", wt.Cat(wt.I32Const(-1), 0x11, 1, 0), 1 + 24},
+	{"after growing", wt.Cat(wt.I32Const(1), 0x40, 0, drop, wt.I32Const(-1), 0x28, 0, 0, drop), 4 + 200 + 10_000 + 4},
+	{"after a load", wt.Cat(get(0), 0x28, 0, 0, drop, wt.I32Const(-1), 0x28, 0, 0, drop), 4 + 4 + 4},
+	{"after a load and a length", wt.Cat(get(0), 0x28, 0, 0, get(0), wt.I32Const(64), 0xfc, 11, 0, wt.I32Const(-1), 0x28, 0, 0, drop), 5 + 4 + 40 + 4 + 4},
+	{"after a call", wt.Cat(0x10, 1, wt.I32Const(-1), 0x28, 0, 0, drop), 16 + 4 + 2 + 4},
+	{"in an arm", wt.Cat(get(0), 0x28, 0, 0, 0x45, 0x04, empty, wt.I32Const(-1), 0x28, 0, 0, drop, 0x05, get(0), drop, end), 3 + 4 + 2 + 4},
+	{"behind an arm", wt.Cat(get(0), 0x45, 0x04, empty, get(0), 0x28, 0, 0, drop, end, wt.I32Const(-1), 0x28, 0, 0, drop), 3 + 2 + 4 + 2 + 4},
+	{"behind no arm", wt.Cat(get(0), 0x04, empty, get(0), 0x28, 0, 0, drop, end, wt.I32Const(-1), 0x28, 0, 0, drop), 2 + 2 + 4},
+}
+
+// TestTrap holds that fuel is told to the unit where a function traps: all blocks until there, the one that traps as a whole, and what has
+// been paid by length. So much is enough, one less is not.
+func TestTrap(t *testing.T) {
+	const before = 4 + 2 + 7*5 // entry, the counter, the loop
+	for _, test := range trapping {
+		t.Run(test.name, func(t *testing.T) {
+			code := module(nil, []byte{wt.I32}, wt.I32Const(7), set(1),
+				0x03, empty, get(1), wt.I32Const(1), 0x6b, 0x22, 1, 0x0d, 0, end, test.code)
+			_, burnt, err := load(t, code, Limits{}).call("f", 1<<40, 0)
+			if err == nil || burnt != before+test.want {
+				t.Errorf("burnt %d, expected %d; %v", burnt, before+test.want, err)
+			}
+			if _, again, other := load(t, code, Limits{}).call("f", burnt, 0); other == nil || other.Error() != err.Error() || again != burnt {
+				t.Errorf("with exactly that: burnt %d, %v; before %v", again, other, err)
+			}
+			if _, again, err := load(t, code, Limits{}).call("f", burnt-1, 0); err == nil || again != -1 {
+				t.Errorf("with one less: burnt %d, %v", again, err)
+			}
+		})
+	}
+}
+
 // TestLength holds that lengths are taken as they are meant: without sign, and before anything is done.
 func TestLength(t *testing.T) {
 	const fuel = 10_000_000

@@ -16,7 +16,7 @@ import (
 )
 
 // FuzzModule holds for any bytes: they are refused, or, where they are a valid module, what comes out is valid too, and each of its functions
-// stops with the fuel that it is given.
+// stops with the fuel that it is given. What it burnt until it trapped is what it needs to get there, and no less.
 func FuzzModule(f *testing.F) {
 	seed(f)
 	limits := Limits{ModuleBytes: 16 << 10, MemoryPages: 8, TableEntries: 1_000, FunctionCost: 20_000, CompileCost: 50_000, StackBytes: 1 << 20}
@@ -42,37 +42,62 @@ func FuzzModule(f *testing.F) {
 		if err != nil {
 			t.Fatalf("the instrumented module: %v", err)
 		}
-		instance, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithStartFunctions())
-		if err != nil {
-			return // needs imports, or its segments do not fit
-		}
-		run(t, m, instance)
+		run(t, func() *metered {
+			instance, err := r.InstantiateModule(ctx, compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+			if err != nil {
+				return nil // needs imports, or its segments do not fit
+			}
+			return meteredInstance(m, instance)
+		})
 	})
 }
 
 // run calls all exported functions that take no vectors, one after the other, until one traps.
-func run(t *testing.T, m *Module, instance api.Module) {
+func run(t *testing.T, fresh func() *metered) {
 	const fuel = 100_000
-	g := &metered{
-		Module: m, instance: instance,
-		fuel:  instance.ExportedGlobal(m.FuelGlobal).(api.MutableGlobal),
-		depth: instance.ExportedGlobal(m.DepthGlobal).(api.MutableGlobal),
+	g := fresh()
+	if g == nil {
+		return
 	}
-	functions := instance.ExportedFunctionDefinitions()
-	for _, name := range slices.Sorted(maps.Keys(functions)) {
+	functions := g.instance.ExportedFunctionDefinitions()
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(functions)), func(name string) bool {
 		d := functions[name]
-		if strings.ContainsRune(string(d.ParamTypes())+string(d.ResultTypes()), wt.V128) {
-			continue
-		}
-		args := make([]uint64, len(d.ParamTypes()))
-		_, burnt, err := g.call(name, fuel, args...)
+		return strings.ContainsRune(string(d.ParamTypes())+string(d.ResultTypes()), wt.V128)
+	})
+	for i, name := range names {
+		burnt, err := g.callWithZeroes(name, fuel)
 		if err == nil && (burnt <= 0 || burnt > fuel) {
 			t.Fatalf("%s burnt %d of %d", name, burnt, fuel)
 		}
-		if err != nil {
-			return
+		if err == nil {
+			continue
+		}
+		if burnt != -1 && !g.tooDeep() {
+			exactly(t, fresh, names[:i+1], burnt, err)
+		}
+		return
+	}
+}
+
+// exactly calls functions anew, of which the last has burnt so much until it trapped: with as much again, and with one less.
+func exactly(t *testing.T, fresh func() *metered, names []string, burnt int64, err error) {
+	last := names[len(names)-1]
+	for _, less := range []int64{0, 1} {
+		g := fresh()
+		for _, name := range names[:len(names)-1] {
+			_, _ = g.callWithZeroes(name, 1<<40)
+		}
+		again, other := g.callWithZeroes(last, burnt-less)
+		if other == nil || less == 0 && (again != burnt || other.Error() != err.Error()) || less == 1 && again != -1 {
+			t.Fatalf("%s burnt %d (%v), and of %d it burns %d (%v)", last, burnt, err, burnt-less, again, other)
 		}
 	}
+}
+
+func (m *metered) callWithZeroes(name string, fuel int64) (int64, error) {
+	d := m.instance.ExportedFunctionDefinitions()[name]
+	_, burnt, err := m.call(name, fuel, make([]uint64, len(d.ParamTypes()))...)
+	return burnt, err
 }
 
 // seed adds small modules of the specification and some made here.
@@ -101,4 +126,7 @@ func seed(f *testing.F) {
 	f.Add(module(nil, nil, wt.Cat(get(0), get(0), wt.I32Const(-1), 0xfc, 11, 0)))
 	f.Add(module(nil, nil, wt.Cat(0x02, empty, get(0), 0x0e, 1, 0, 1, end, get(0), 0x40, 0, drop)))
 	f.Add(manyParameters(3))
+	for _, c := range trapping {
+		f.Add(module(nil, nil, c.code))
+	}
 }

@@ -53,8 +53,8 @@ type Module struct {
 	HasStart bool
 
 	// FuelGlobal is the name under which the instrumented module exports its fuel, a mutable i64. The host sets it before a call;
-	// what is left stands in it after the call, and while the guest calls the host, which may take from it. It is -1 when the call ended
-	// for lack of fuel. After any other trap it tells what was left when the function that trapped was entered or last returned to.
+	// what is left stands in it after the call, however that ended, and while the guest calls the host, which may take from it. A block is
+	// paid for as a whole before it runs: where it traps too. It is -1 when the call ended for lack of fuel.
 	FuelGlobal string
 	// DepthGlobal is the name under which the instrumented module exports the bytes of stack in use, a mutable i32. The host sets it to
 	// 0 before a call. It is above StackBytes when the call ended for nesting too deeply.

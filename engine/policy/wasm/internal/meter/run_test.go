@@ -42,6 +42,10 @@ func loadIn(t testing.TB, r wazero.Runtime, module []byte, l Limits) *metered {
 	if err != nil {
 		t.Fatalf("the instrumented module: %v", err)
 	}
+	return meteredInstance(m, instance)
+}
+
+func meteredInstance(m *Module, instance api.Module) *metered {
 	return &metered{
 		Module: m, instance: instance,
 		fuel:  instance.ExportedGlobal(m.FuelGlobal).(api.MutableGlobal),
