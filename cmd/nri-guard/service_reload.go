@@ -60,12 +60,11 @@ func (s *service) enforce(l *loaded) error {
 		next = relabelled
 	}
 	rules.Recorder = &teller{next: s.metrics.Recorder(next, c.Audit.BestEffort)}
-	if s.proxy != nil {
-		if err := s.proxy.SetPlugins(c.proxied()); err != nil {
-			return err
-		}
+	if s.proxy == nil {
+		s.engine.Swap(rules)
+	} else if err := s.proxy.Swap(c.proxied(), rules); err != nil {
+		return err
 	}
-	s.engine.Swap(rules)
 	s.mu.Lock()
 	s.inForce = l
 	s.mu.Unlock()

@@ -13,12 +13,18 @@ import (
 	"github.com/nri-guard/nri-guard/engine"
 )
 
-// Judge has an engine decide what a border reads, in half of the time that the
+// Decider decides reviews, as an [engine.Engine] does.
+type Decider interface {
+	Decide(ctx context.Context, r *engine.Review) *engine.Decision
+	Revoke(ctx context.Context, r *engine.Review, d *engine.Decision, why string)
+}
+
+// Judge has a decider decide what a border reads, in half of the time that the
 // runtime waits for an answer. It is made by [NewJudge] and safe for concurrent
 // use. Whatever goes wrong on the way is a decision that denies.
 type Judge struct {
-	engine *engine.Engine
-	terms  atomic.Pointer[terms]
+	decider Decider
+	terms   atomic.Pointer[terms]
 }
 
 // terms are what the runtime tells the guard when it configures its plugins.
@@ -31,8 +37,8 @@ type terms struct {
 // NewJudge returns a judge that reads messages by the border, to which it adds
 // Places where it has none. Until it is configured the runtime has no name and
 // waits as long as NRI does by default.
-func NewJudge(e *engine.Engine, b Border) *Judge {
-	j := &Judge{engine: e}
+func NewJudge(d Decider, b Border) *Judge {
+	j := &Judge{decider: d}
 	if b.Places == nil {
 		b.Places = &Places{}
 	}
@@ -71,7 +77,7 @@ func (j *Judge) decide(ctx context.Context, t *terms, limit time.Duration, op en
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r = understand(ctx, op, func() *engine.Review { return build(&t.border) })
-	return r, j.engine.Decide(ctx, r)
+	return r, j.decider.Decide(ctx, r)
 }
 
 // DecidePromptly is [Judge.Decide] for those who must answer whatever the policies
@@ -102,7 +108,7 @@ func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build f
 	if answered.CompareAndSwap(false, true) {
 		return d
 	}
-	j.engine.Revoke(ctx, r, d, why())
+	j.decider.Revoke(ctx, r, d, why())
 	return nil
 }
 

@@ -13,7 +13,8 @@ import (
 // show makes of a request what the plugin is to see, and says whether that is
 // another one.
 func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
-	redact := l.proxy.rule(l.plugin.Name).redact
+	f := l.proxy.inForce()
+	redact := f.rule(l.plugin.Name).redact
 	configure := req.GetMethod() == "Configure"
 	if !configure && redact.empty() {
 		return false, nil
@@ -56,10 +57,12 @@ func (l *link) configured(_ *call, payload []byte) (*answer, error) {
 		return &answer{refused: err, fatal: err}, nil
 	}
 	wanted := api.EventMask(rpl.GetEvents())
-	mask, ok := l.proxy.rule(l.plugin.Name).allow(wanted)
+	f := l.proxy.inForce()
+	rule := f.rule(l.plugin.Name)
+	mask, ok := rule.allow(wanted)
 	if !ok {
-		err := l.reject(fmt.Sprintf("none of the events that plugin %s wants (%s) is one that it may subscribe to (%s)",
-			l.plugin, wanted.PrettyString(), l.proxy.rule(l.plugin.Name).subscribable()))
+		err := l.reject(f, fmt.Sprintf("none of the events that plugin %s wants (%s) is one that it may subscribe to (%s)",
+			l.plugin, wanted.PrettyString(), rule.subscribable()))
 		return &answer{refused: err, fatal: err}, nil
 	}
 	if mask == wanted {

@@ -56,7 +56,7 @@ type link struct {
 
 func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *launched) *link {
 	limits := p.cfg.Limits
-	return &link{
+	l := &link{
 		proxy: p, ctx: ctx, own: own, who: who, conn: conn,
 		fromPlugin: wire.NewReader(conn),
 		toPlugin:   wire.NewWriter(conn, limits.Write),
@@ -65,10 +65,11 @@ func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *
 		asking:     make(turn, 1),
 		pace:       pace{perSecond: limits.Updates},
 		asks:       asks{maxCount: limits.Requests, maxBytes: limits.RequestBytes},
-		judges: nri.NewJudge(p.cfg.Engine, nri.Border{
-			Runtime: *p.runtime.Load(), HostRoot: p.cfg.HostRoot, Places: p.places, Lookup: p.cfg.Lookup,
-		}),
 	}
+	l.judges = nri.NewJudge(court{l}, nri.Border{
+		Runtime: *p.runtime.Load(), HostRoot: p.cfg.HostRoot, Places: p.places, Lookup: p.cfg.Lookup,
+	})
+	return l
 }
 
 // connect takes the connection to the runtime.

@@ -25,9 +25,12 @@ type Proxy struct {
 	places    *nri.Places
 	visitors  visitors
 	asking    turn // of all plugins, for what they ask by themselves
-	rules     atomic.Pointer[map[string]*rule]
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
+
+	// swapping is held for writing while plugins and the engine's rules are replaced.
+	swapping sync.RWMutex
+	plugins  map[string]*rule
 
 	mu        sync.Mutex
 	listening bool
@@ -63,8 +66,8 @@ func New(cfg Config) (*Proxy, error) {
 		visitors:  visitors{max: cfg.Limits.Connections},
 		problems:  map[string]string{},
 		links:     map[*link]struct{}{},
+		plugins:   rules,
 	}
-	p.rules.Store(&rules)
 	p.runtime.Store(&engine.Runtime{})
 	return p, nil
 }
@@ -116,36 +119,6 @@ func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 			_ = p.serve(mine, conn, v, nil) // it is logged
 		})
 	}
-}
-
-// SetPlugins replaces what is demanded of plugins. What the list says of events
-// holds for registrations from now on, the rest for connected plugins too: one
-// whose identity does not match any more is disconnected. An error leaves all as
-// it was.
-func (p *Proxy) SetPlugins(plugins []Plugin) error {
-	rules, err := newRules(plugins)
-	if err != nil {
-		return err
-	}
-	p.rules.Store(&rules)
-	for _, l := range p.connected() {
-		if err := p.rule(l.plugin.Name).demand(l.plugin); err != nil {
-			l.end(fmt.Errorf("the configuration has changed: %w", err))
-		}
-	}
-	return nil
-}
-
-// rule returns what is demanded of plugins of a name.
-func (p *Proxy) rule(name string) *rule {
-	rules := *p.rules.Load()
-	if r, ok := rules[name]; ok {
-		return r
-	}
-	if r, ok := rules[Everybody]; ok {
-		return r
-	}
-	return &rule{}
 }
 
 // Status returns how the proxy is doing.

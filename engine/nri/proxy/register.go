@@ -110,20 +110,22 @@ func (l *link) admit(reg *registration) error {
 		return err
 	}
 	r := l.candidacy()
+	rivals := l.proxy.enter(l) // first, so that a change of what is demanded finds it
+	f := l.proxy.inForce()
+	rule := f.rule(l.plugin.Name)
 	for _, err := range []error{
 		api.CheckPluginName(l.plugin.Name),
 		api.CheckPluginIndex(l.plugin.Index),
 		l.proxy.reserved(l.plugin.Name),
-		l.proxy.enter(l), // first, so that a change of what is demanded finds it
-		l.demanded(),
+		rule.free(l.plugin, rivals),
+		l.demanded(rule),
 		l.verify(),
 	} {
 		if err != nil {
 			r.Malformed = append(r.Malformed, err.Error())
 		}
 	}
-	d := l.proxy.cfg.Engine.Decide(l.ctx, r)
-	err := d.Err(engine.RegisterPlugin)
+	err := f.decide(l.ctx, r).Err(engine.RegisterPlugin)
 	if err == nil {
 		// Deciding takes a moment, in which the process could have become another.
 		err = l.verify()
@@ -146,16 +148,16 @@ func (l *link) candidacy() *engine.Review {
 }
 
 // reject is a decision against a plugin that has been let in.
-func (l *link) reject(why string) error {
+func (l *link) reject(f force, why string) error {
 	r := l.candidacy()
 	r.Malformed = []string{why}
-	return l.proxy.cfg.Engine.Decide(l.ctx, r).Err(engine.RegisterPlugin)
+	return f.decide(l.ctx, r).Err(engine.RegisterPlugin)
 }
 
 // demanded returns why the plugin is not who it has to be, with what stood in the
 // way of finding out.
-func (l *link) demanded() error {
-	err := l.proxy.rule(l.plugin.Name).demand(l.plugin)
+func (l *link) demanded(r *rule) error {
+	err := r.demand(l.plugin)
 	if err == nil || l.who == nil || len(l.who.Gaps()) == 0 {
 		return err
 	}
@@ -199,20 +201,30 @@ func (p *Proxy) ready(ctx context.Context) error {
 	return nil
 }
 
-// enter takes a plugin in. A name that somebody has already is for the same
-// executable and user alone, unless the configuration says whose it is: two may
-// come under one name while one takes over from the other.
-func (p *Proxy) enter(l *link) error {
+// enter takes a plugin in, and returns those who have its name already.
+func (p *Proxy) enter(l *link) (rivals []engine.Plugin) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.links[l] = struct{}{}
-	if r := p.rule(l.plugin.Name); len(r.identities) > 0 && !r.general {
+	for other := range p.links {
+		if other != l && other.plugin.Name == l.plugin.Name {
+			rivals = append(rivals, other.plugin)
+		}
+	}
+	return rivals
+}
+
+// free returns an error where somebody else has the plugin's name: that is for the
+// same executable and user alone, unless the configuration says whose it is. Two may
+// come under one name while one takes over from the other.
+func (r *rule) free(p engine.Plugin, rivals []engine.Plugin) error {
+	if len(r.identities) > 0 && !r.general {
 		return nil
 	}
-	for other := range p.links {
-		if other != l && other.plugin.Name == l.plugin.Name && !alike(other.plugin.Identity, l.plugin.Identity) {
+	for _, other := range rivals {
+		if !alike(other.Identity, p.Identity) {
 			return fmt.Errorf("%q is connected already, as %s; the configuration (identity) can say who may be called that",
-				l.plugin.Name, describe(other.plugin.Identity))
+				p.Name, describe(other.Identity))
 		}
 	}
 	return nil
