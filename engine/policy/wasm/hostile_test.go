@@ -135,6 +135,12 @@ func hostile() map[string]struct {
 		g.memory = [2]int{2, -1}
 		g.validate = wasmtest.Cat(opLoop, void, i32(1), opMemoryGrow, 0, i32(-1), 0x47, opBranchIf, 0, opEnd, opUnreachable)
 	})
+	add("references to functions", noFuel, func(g *guest) {
+		g.Table(wasmtest.FuncRef, 1, 1)
+		f := g.Func(g.nothing, nil)
+		g.Elements(0, f)
+		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(1_000, 0xd2, wasmtest.U(f), opDrop)), zero)
+	})
 	logging := func(size int32) func(g *guest) {
 		return func(g *guest) {
 			*g = *newLogger()

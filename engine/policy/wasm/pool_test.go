@@ -142,6 +142,8 @@ func TestMemoryIsFlat(t *testing.T) {
 		"trapping": {trapping.module(), 1_000},
 		"deep":     {deep.module(), 200},
 		"command":  {says(`{"violations":[{"msg":"no"}]}`), 1_000},
+		// Each reference to a function would be an object of the host's.
+		"referring": {referring(100_000), 100},
 	} {
 		p := mustLoad(t, c.module, wasm.Config{})
 		r := middling()
@@ -156,6 +158,18 @@ func TestMemoryIsFlat(t *testing.T) {
 			t.Errorf("%s: %d bytes after %d calls, %d before", name, after, c.calls, before)
 		}
 	}
+}
+
+// referring is a module that takes references to a function, so many for a request.
+func referring(n int) []byte {
+	g := newGuest()
+	f := g.Func(g.nothing, nil)
+	g.Table(wasmtest.FuncRef, 1, 1)
+	g.Elements(0, f)
+	g.locals = []byte{wasmtest.I32}
+	g.validate = wasmtest.Cat(opLoop, void, wasmtest.Repeat(100, 0xd2, wasmtest.U(f), opDrop), opLocalGet, 2, wasmtest.I32Const(1), opI32Add,
+		0x22, 2, wasmtest.I32Const(int32(n/100)), opI32LtU, opBranchIf, 0, opEnd, wasmtest.I64Const(0))
+	return g.module()
 }
 
 // heap is what is in use when the garbage is gone. Spare instances may be in the

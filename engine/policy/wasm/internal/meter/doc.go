@@ -13,10 +13,11 @@
 //   - Depth is a global too: the bytes of stack in use by the callers. A function that calls takes it, adds an estimate of its own frame,
 //     which it does not let exceed the bound, and hands that to what it calls, if that may call in turn. So it needs not be put back, however
 //     a call ends.
+//   - References to functions are made once, in a table behind the module's own ones, however often its code asks for them.
 //   - The start function becomes an export, to be called with fuel. Memories and tables get the limits as maximum. Custom sections are left out.
 //
-// The counters are globals behind the module's own ones, exported under names that it does not export. Its code cannot name them: an index
-// that is not its own is refused by Check.
+// The counters are globals behind the module's own ones, exported under names that it does not export. Its code cannot name them, nor the
+// table: an index that is not its own is refused by Check.
 //
 // The weights make a unit of fuel stand for at most about three nanoseconds on the machine code that wazero makes; ordinary code burns ten
 // units in that time.

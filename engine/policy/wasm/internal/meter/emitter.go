@@ -16,6 +16,7 @@ import "slices"
 // where it is not passed by, is what makes metering cheap.
 type emitter struct {
 	module *Module
+	refs   *references
 	locals int    // the function's own
 	out    []byte // what is finished
 	block  []byte // the present block
@@ -180,8 +181,13 @@ func (e *emitter) chargeLength(depth int, unit, shift int64) {
 	e.block = appendOp(e.block, opLocalGet, e.local(localLength))
 }
 
-// copy appends the instruction as it is. Only a branch that leaves the function has one more block to get out of.
+// copy appends the instruction as it is. Only a branch that leaves the function has one more block to get out of, and references have been
+// made.
 func (e *emitter) copy(c *code, in *instruction) {
+	if in.op == opRefFunc {
+		e.block = e.refs.append(e.block, in.index)
+		return
+	}
 	if !leaves(c, in) {
 		e.block = append(e.block, c.data[in.start:in.end]...)
 		return

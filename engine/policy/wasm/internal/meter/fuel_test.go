@@ -2,6 +2,7 @@ package meter
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
@@ -211,6 +212,30 @@ func TestDepth(t *testing.T) {
 	}
 	if _, _, err := load(t, b.Bytes(), limits).call("repeat", 1<<40, 10_000); err != nil {
 		t.Errorf("10,000 times 100 deep: %v", err)
+	}
+}
+
+// TestReferences holds that references to functions are those of the module, in whichever order and however often they are taken.
+func TestReferences(t *testing.T) {
+	var b wt.Builder
+	typ := b.Type([]byte{wt.I32}, []byte{wt.I32})
+	table := b.Table(wt.FuncRef, 1, 1)
+	for i := range 3 {
+		b.Export(fmt.Sprint("own ", i), wt.FunctionKind, b.Func(typ, nil, get(0), wt.I32Const(int32(100*(i+1))), 0x6a))
+	}
+	put := func(f int) []byte { return wt.Cat(wt.I32Const(0), 0xd2, f, 0x26, table) }
+	call := wt.Cat(get(0), wt.I32Const(0), 0x11, typ, table)
+	b.Export("first", wt.FunctionKind, b.Func(typ, nil, put(2), put(0), call))
+	b.Export("second", wt.FunctionKind, b.Func(typ, nil, put(0), put(2), put(1), put(2), call))
+	b.Export("null", wt.FunctionKind, b.Func(typ, nil, 0xd2, 1, 0xd1))
+	m := load(t, b.Bytes(), Limits{})
+	for _, test := range []struct {
+		name string
+		want uint64
+	}{{"first", 107}, {"second", 307}, {"null", 0}, {"first", 107}} {
+		if results, _, err := m.call(test.name, 1<<40, 7); err != nil || results[0] != test.want {
+			t.Errorf("%s: %v, %v; expected %d", test.name, results, err, test.want)
+		}
 	}
 }
 

@@ -3,17 +3,23 @@ package meter
 // Instrument gives the module in which every block of instructions is paid for. It makes sense for a module that is valid only: an invalid
 // one may become valid by it, since there are two globals more.
 func (m *Module) Instrument() ([]byte, error) {
+	refs := references{table: m.tables, entries: map[uint32]int{}}
+	code, err := m.rewriteCode(&refs)
+	if err != nil {
+		return nil, err
+	}
 	out := append(make([]byte, 0, len(m.data)*2), m.data[:8]...)
 	for _, id := range order {
 		content, present := m.content(id), m.sections[id].present
-		var err error
 		switch id {
 		case sectionTable:
-			content = m.rewriteTables(content)
+			content = refs.declare(m.rewriteTables(content))
+			present = present || len(refs.functions) > 0
+		case sectionElement:
+			content = refs.fill(content)
+			present = present || len(refs.functions) > 0
 		case sectionMemory:
 			content = m.rewriteMemories()
-		case sectionImport:
-			content = m.rewriteImports(content)
 		case sectionGlobal:
 			content, present = m.rewriteGlobals(content), true
 		case sectionExport:
@@ -21,10 +27,7 @@ func (m *Module) Instrument() ([]byte, error) {
 		case sectionStart:
 			present = false
 		case sectionCode:
-			content, err = m.rewriteCode()
-		}
-		if err != nil {
-			return nil, err
+			content = code
 		}
 		if present {
 			out = appendSection(out, byte(id), content)
@@ -110,11 +113,9 @@ func (m *Module) rewriteExports(content []byte) []byte {
 	return b
 }
 
-func (m *Module) rewriteImports(content []byte) []byte { return content }
-
-func (m *Module) rewriteCode() ([]byte, error) {
+func (m *Module) rewriteCode(refs *references) ([]byte, error) {
 	b := appendUnsigned(make([]byte, 0, len(m.data)*2), uint64(len(m.functions)))
-	e := emitter{module: m}
+	e := emitter{module: m, refs: refs}
 	for _, fn := range m.functions {
 		if err := e.function(fn); err != nil {
 			return nil, err

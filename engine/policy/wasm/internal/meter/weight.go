@@ -21,7 +21,7 @@ func (m *Module) weight(in *instruction) uint64 {
 		return 24 + m.callWeight(in)
 	case op == opBrTable:
 		return 8
-	case op == opTableGet, op == opTableSet:
+	case op == opTableGet, op == opTableSet, op == opRefFunc: // which becomes a table.get
 		return 6
 	case op >= opFirstLoad && op <= opLastLoad:
 		return m.loadWeight()
@@ -29,8 +29,6 @@ func (m *Module) weight(in *instruction) uint64 {
 		return 4
 	case op == opMemoryGrow:
 		return 200
-	case op == opRefFunc:
-		return 40
 	}
 	return numericWeight(in.op)
 }
