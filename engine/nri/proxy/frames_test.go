@@ -366,6 +366,7 @@ func TestLastWords(t *testing.T) {
 // The reasons of a denial can be longer than any message: names are part of them.
 func TestLongReasons(t *testing.T) {
 	r, p, _ := newRawRig(t, objectTo(engine.Annotation, engine.Deny))
+	exchange(r, p, "Configure", &api.ConfigureRequest{RuntimeName: "testd", RequestTimeout: 60_000}, &api.ConfigureResponse{})
 	adjust := &api.ContainerAdjustment{}
 	for i := range 3 {
 		adjust.AddAnnotation(fmt.Sprint(i, strings.Repeat("ü", 500_000)), "x")
