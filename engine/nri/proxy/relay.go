@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,7 +22,7 @@ func (l *link) relayPlugin() error {
 			return err
 		}
 		if m.Conn == multiplex.PluginServiceConn {
-			err = l.answered(m)
+			err = l.unreadable(m, l.answered(m))
 		} else {
 			err = l.ask(m)
 		}
@@ -38,9 +39,12 @@ func (l *link) relayRuntime() error {
 		if err != nil {
 			return err
 		}
-		if m.Conn == multiplex.PluginServiceConn {
+		switch {
+		case m.TooLong > 0:
+			err = errors.New(tooLong(m))
+		case m.Conn == multiplex.PluginServiceConn:
 			err = l.call(m)
-		} else {
+		default:
 			err = l.reply(m)
 		}
 		if err != nil {
@@ -102,11 +106,31 @@ func (l *link) answered(m wire.Message) error {
 	if err != nil || c == nil {
 		return err
 	}
-	if c.method.judge == nil {
+	switch {
+	case m.TooLong > 0:
+		log.G(l.ctx).Warnf("What a plugin answers to %s has %d bytes: the request fails", c.name, m.TooLong)
+		return l.toRuntime.Write(refusal(m, codes.ResourceExhausted, tooLong(m)))
+	case c.method.judge == nil:
 		return l.heard(c, m)
 	}
-	l.apart(func() error { return l.judge(c, m) })
+	l.apart(func() error { return l.unreadable(m, l.judge(c, m)) })
 	return nil
+}
+
+// unreadable fails the request whose answer cannot be read, as the runtime would. Other
+// errors stay what they are.
+func (l *link) unreadable(m wire.Message, err error) error {
+	var unreadable unreadableError
+	if !errors.As(err, &unreadable) {
+		return err
+	}
+	log.G(l.ctx).WithError(err).Warn("What a plugin answers cannot be read: the request fails")
+	return l.toRuntime.Write(refusal(m, codes.InvalidArgument, "what the plugin answers cannot be read: "+err.Error()))
+}
+
+// tooLong says what ttrpc says of a message that is too long.
+func tooLong(m wire.Message) string {
+	return fmt.Sprintf("message length %d exceed maximum message size of %d", m.TooLong, wire.MaxPayload)
 }
 
 // ask takes a request that the plugin makes of the runtime.
@@ -116,6 +140,8 @@ func (l *link) ask(m wire.Message) error {
 		return err
 	}
 	switch {
+	case m.TooLong > 0:
+		return l.toPlugin.Write(refusal(m, codes.ResourceExhausted, tooLong(m)))
 	case req.GetService() != runtimeService:
 	case req.GetMethod() == registerPlugin:
 		return l.toPlugin.Write(refusal(m, codes.AlreadyExists, "the plugin has registered already"))

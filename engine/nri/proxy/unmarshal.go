@@ -17,15 +17,23 @@ const (
 	fewBytes = 64 << 10
 )
 
-// unmarshal reads what a plugin sends.
+// unreadableError says that a message of a plugin cannot be read.
+type unreadableError struct{ error }
+
+func (e unreadableError) Unwrap() error { return e.error }
+
+// unmarshal reads what a plugin sends. An error is an unreadableError.
 func unmarshal(payload []byte, m proto.Message) error {
 	about := m.ProtoReflect().Descriptor()
 	if len(payload) > fewBytes {
 		if left := maxFields; !count(payload, about, &left) {
-			return fmt.Errorf("%s has too many fields; at most %d are allowed", about.Name(), maxFields)
+			return unreadableError{fmt.Errorf("%s has too many fields; at most %d are allowed", about.Name(), maxFields)}
 		}
 	}
-	return trust(payload, m)
+	if err := trust(payload, m); err != nil {
+		return unreadableError{err}
+	}
+	return nil
 }
 
 // trust reads what the runtime sends, which has as many fields as there are

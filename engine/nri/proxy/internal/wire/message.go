@@ -40,6 +40,9 @@ type Message struct {
 	Flags  uint8
 	// Payload is the receiver's own.
 	Payload []byte
+	// TooLong is the length of a payload that was longer than ttrpc takes and has been
+	// skipped, else 0.
+	TooLong int
 }
 
 func (m *Message) appendHeader(b []byte) []byte {

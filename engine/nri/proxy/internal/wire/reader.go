@@ -33,15 +33,18 @@ type part struct {
 	got    int // of the header
 	size   int
 	data   []byte
+	// skipped is how much has arrived of a payload that is too long to be kept.
+	skipped int
 }
 
-// NewReader returns a reader. A message with a longer payload than [MaxPayload] is
-// an error.
+// NewReader returns a reader. Of a message with a longer payload than [MaxPayload] the
+// payload is skipped, as ttrpc does; see [Message.TooLong].
 func NewReader(r io.Reader) *Reader {
 	return &Reader{r: bufio.NewReaderSize(r, readBuffer), limit: MaxPayload}
 }
 
-// Limit sets how long the payload of messages may be from now on.
+// Limit sets how long the payload of messages may be from now on. Below [MaxPayload] a
+// longer one is an error.
 func (r *Reader) Limit(n int) { r.limit = min(n, MaxPayload) }
 
 // Read returns the next message, of whichever connection it is. At the end of what
@@ -59,13 +62,14 @@ func (r *Reader) Read() (Message, error) {
 		if err := r.fill(p); err != nil {
 			return Message{}, unexpected(err)
 		}
-		if p.got == messageHeader && len(p.data) == p.size {
+		if p.complete() {
 			m := Message{
 				Conn:    r.conn,
 				Stream:  binary.BigEndian.Uint32(p.header[4:]),
 				Type:    Type(p.header[8]),
 				Flags:   p.header[9],
 				Payload: p.data,
+				TooLong: p.skipped,
 			}
 			*p = part{}
 			return m, nil
@@ -98,6 +102,9 @@ func (r *Reader) fill(p *part) error {
 	if p.got < messageHeader {
 		return r.fillHeader(p)
 	}
+	if p.size > MaxPayload {
+		return r.skip(p)
+	}
 	n := min(r.left, p.size-len(p.data), growth)
 	old := len(p.data)
 	p.data = slices.Grow(p.data, n)[:old+n]
@@ -119,12 +126,26 @@ func (r *Reader) fillHeader(p *part) error {
 		return nil
 	}
 	size := binary.BigEndian.Uint32(p.header[:])
-	if uint64(size) > uint64(r.limit) {
+	if uint64(size) > uint64(r.limit) && r.limit < MaxPayload {
 		return fmt.Errorf("a message of %d bytes; at most %d are allowed", size, r.limit)
 	}
-	p.size = int(size)
-	p.data = make([]byte, 0, min(p.size, growth))
+	if p.size = int(size); p.size <= MaxPayload {
+		p.data = make([]byte, 0, min(p.size, growth))
+	}
 	return nil
+}
+
+// skip reads past as much of a payload as the frame has.
+func (r *Reader) skip(p *part) error {
+	n, err := r.r.Discard(min(r.left, p.size-p.skipped))
+	p.skipped += n
+	r.left -= n
+	return err
+}
+
+// complete says whether all of a message has arrived.
+func (p *part) complete() bool {
+	return p.got == messageHeader && len(p.data)+p.skipped == p.size
 }
 
 // unexpected is the error of an end in the middle of something.

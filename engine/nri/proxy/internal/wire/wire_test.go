@@ -156,8 +156,9 @@ func TestBreaches(t *testing.T) {
 		{name: "a connection that is -1", input: frame(1<<32-1, nil), want: "connection 4294967295, which does not exist"},
 		{name: "a frame over the limit", input: []byte{0, 0, 0, 1, 0, 0x40, 0, 11}, want: "a frame of 4194315 bytes; at most 4194314"},
 		{name: "a frame of 4 GiB", input: []byte{0, 0, 0, 1, 255, 255, 255, 255}, want: "a frame of 4294967295 bytes"},
-		{name: "a message over the limit", input: frame(1, raw(wire.MaxPayload+1, 1, "")), want: "a message of 4194305 bytes; at most 4194304"},
-		{name: "a message of 4 GiB", input: frame(1, raw(1<<32-1, 1, "")), want: "a message of 4294967295 bytes"},
+		{name: "a message over the limit, and the end", input: frame(1, raw(wire.MaxPayload+1, 1, "")), want: "unexpected EOF"},
+		{name: "a message of 4 GiB, and the end", input: frame(1, raw(1<<32-1, 1, "xyz")), want: "unexpected EOF"},
+		{name: "a message of 4 GiB over a narrower limit", input: frame(1, raw(1<<32-1, 1, "")), limit: 100, want: "a message of 4294967295 bytes; at most 100"},
 		{name: "a message over a narrower limit", input: frame(1, raw(101, 1, "")), limit: 100, want: "a message of 101 bytes; at most 100"},
 		{name: "the end in a frame's header", input: []byte{0, 0, 0}, want: "unexpected EOF"},
 		{name: "the end in a frame", input: frame(1, raw(5, 1, "hello"))[:20], want: "unexpected EOF"},
@@ -174,6 +175,37 @@ func TestBreaches(t *testing.T) {
 				t.Errorf("error %v does not say %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// What ttrpc would skip is skipped, and what follows is read.
+func TestTooLongToRead(t *testing.T) {
+	const size = wire.MaxPayload + 1
+	long := append(raw(size, 3, ""), bytes.Repeat([]byte{'x'}, size)...)
+	var input []byte
+	for rest := long; len(rest) > 0; {
+		n := min(len(rest), 1<<20)
+		input = append(append(input, frame(1, rest[:n])...), frame(2, raw(0, 1, ""))...)
+		rest = rest[n:]
+	}
+	input = append(input, frame(1, raw(5, 5, "hello"))...)
+	r := wire.NewReader(bytes.NewReader(input))
+	var got []wire.Message
+	for {
+		m, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Conn == plugin {
+			got = append(got, m)
+		}
+	}
+	if len(got) != 2 || got[0].Stream != 3 || got[0].TooLong != size || got[0].Payload != nil ||
+		got[1].Stream != 5 || got[1].TooLong != 0 || string(got[1].Payload) != "hello" {
+		t.Errorf("messages %+v", got)
 	}
 }
 
