@@ -31,7 +31,7 @@ func FuzzModule(f *testing.F) {
 		ctx := context.Background()
 		r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigCompiler().WithCoreFeatures(api.CoreFeaturesV2))
 		defer func() { _ = r.Close(ctx) }()
-		if _, err := r.CompileModule(ctx, module); err != nil {
+		if _, err := r.CompileModule(ctx, m.Stripped()); err != nil {
 			return
 		}
 		out, err := m.Instrument()
@@ -126,6 +126,7 @@ func seed(f *testing.F) {
 	f.Add(module(nil, nil, wt.Cat(get(0), get(0), wt.I32Const(-1), 0xfc, 11, 0)))
 	f.Add(module(nil, nil, wt.Cat(0x02, empty, get(0), 0x0e, 1, 0, 1, end, get(0), 0x40, 0, drop)))
 	f.Add(manyParameters(3))
+	f.Add([]byte("\x00asm\x01\x00\x00\x00\x00\x0e\x04name\x02\x01\xe8\xe8\xe8\xe8\x00\x01a"))
 	for _, c := range trapping {
 		f.Add(module(nil, nil, c.code))
 	}
