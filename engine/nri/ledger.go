@@ -18,8 +18,10 @@ const (
 	creationKept = time.Minute
 	// creationsKept is for how many containers at a time.
 	creationsKept = 1024
-	// departedKept is for how long a plugin that has left counts as connected. NRI
-	// lists those it has consulted, and one may leave in the middle.
+	// departedKept is for how long a plugin that has left counts as connected, until
+	// the next creation is explained. NRI creates one container at a time and lists
+	// those it has consulted: one may have left in the middle of that one, and in the
+	// middle of no other.
 	departedKept = 10 * time.Second
 )
 
@@ -69,7 +71,8 @@ func (l *Ledger) Join(p engine.Plugin) *Member {
 	return m
 }
 
-// Leave lets the plugin go. What it was let have stands.
+// Leave lets the plugin go, which the runtime knows: it is consulted about no container
+// any more but the one that is being created. What it was let have stands.
 func (m *Member) Leave() {
 	l := m.ledger
 	l.mu.Lock()
@@ -121,7 +124,7 @@ func (l *Ledger) expire() {
 // identity that was observed. It returns why the rest cannot have come through the
 // proxy, sorted: plugins that were consulted more often than they are connected, and
 // changes that nobody was let have, or not as often; nothing where all is explained.
-// What it knows of the container is forgotten.
+// What it knows of the container is forgotten, and so are plugins that have left.
 func (l *Ledger) Explain(r *engine.Review) (unexplained []string) {
 	l.mu.Lock()
 	l.expire()
@@ -132,6 +135,7 @@ func (l *Ledger) Explain(r *engine.Review) (unexplained []string) {
 	id := r.Container.GetId()
 	of := l.creations[id]
 	delete(l.creations, id)
+	maps.DeleteFunc(l.members, func(_ *Member, left time.Time) bool { return !left.IsZero() })
 	l.mu.Unlock()
 
 	left := of.allowances()

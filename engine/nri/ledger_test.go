@@ -415,6 +415,9 @@ func TestLedgerForgets(t *testing.T) {
 	if got := l.Explain(merged()); len(got) != 0 {
 		t.Errorf("not explained: %q", got)
 	}
+	if got := l.Explain(whole("d", nil, p)); len(got) != 1 {
+		t.Errorf("explained by one that had left before it began: %q", got)
+	}
 	// That covers for one, however often it has come and gone.
 	for range 3 {
 		l.Join(p).Leave()

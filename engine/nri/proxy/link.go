@@ -8,6 +8,8 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri"
@@ -126,18 +128,37 @@ func (l *link) blame(cause error) {
 // relay relays in both directions until one of them ends; then it ends the other.
 // What the plugin had answered by then is still judged and relayed.
 func (l *link) relay() error {
-	defer l.depart()
-	ended := make(chan struct{})
+	ended := make(chan bool, 1)
 	go func() {
-		defer close(ended)
-		l.hangUp(from("the runtime", guarded(l.ctx, l.relayRuntime)))
+		err := guarded(l.ctx, l.relayRuntime)
+		l.hangUp(from("the runtime", err))
+		ended <- errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	}()
 	err := from("the plugin", guarded(l.ctx, l.relayPlugin))
 	close(l.silent)
 	l.judging.Wait()
-	l.end(err)
-	<-ended
+	l.depart(l.takeLeave(err, ended))
 	return l.cause
+}
+
+// leaveTaken is how long it may take the runtime to notice that a plugin has left.
+const leaveTaken = time.Second
+
+// takeLeave tells the runtime that the plugin has gone, and closes everything when it
+// hangs up too, or does not. It says whether the runtime has noticed.
+func (l *link) takeLeave(why error, ended <-chan bool) (noticed bool) {
+	l.hangUp(why)
+	if conn, ok := l.upstream.(*net.UnixConn); ok {
+		_ = conn.CloseWrite() // what is wrong with it the reader finds
+	}
+	select {
+	case noticed = <-ended:
+		l.end(why)
+	case <-time.After(leaveTaken):
+		l.end(why)
+		<-ended
+	}
+	return noticed
 }
 
 // idle says whether nothing is under way.

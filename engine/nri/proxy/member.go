@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/nri-guard/nri-guard/engine"
+import (
+	"time"
+
+	"github.com/nri-guard/nri-guard/engine"
+)
 
 // join has the ledger know that the runtime consults the plugin from now on.
 func (l *link) join() {
@@ -14,12 +18,17 @@ func (l *link) join() {
 	}
 }
 
-// depart has the ledger know that it does not any more.
-func (l *link) depart() {
+// depart has the ledger know that it does not any more, at once where the runtime has
+// noticed, else when it must have.
+func (l *link) depart(noticed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.member != nil {
+	switch {
+	case l.member == nil:
+	case noticed:
 		l.member.Leave()
+	default:
+		time.AfterFunc(leaveTaken, l.member.Leave)
 	}
 }
 
