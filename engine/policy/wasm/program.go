@@ -29,7 +29,7 @@ type asked struct {
 type Policy struct {
 	Name string
 	File string
-	ABI  string // nri or wasi
+	ABI  string // [NRI] or [WASI]
 }
 
 // Load reads, checks and compiles modules, and sets up the first instance of each.
@@ -44,11 +44,11 @@ func Load(ctx context.Context, configs []Config, o Options) (*Program, error) {
 	if err := check(configs); err != nil {
 		return nil, err
 	}
-	ctx = bare{ctx}
 	box, err := newSandbox(ctx, o)
 	if err != nil {
 		return nil, err
 	}
+	ctx = bare{ctx}
 	var errs []error
 	for i, c := range configs {
 		m, err := newModule(ctx, box, c)
@@ -57,6 +57,9 @@ func Load(ctx context.Context, configs []Config, o Options) (*Program, error) {
 			continue
 		}
 		p.asked = append(p.asked, asked{module: m})
+	}
+	if err := box.compiled(); err != nil {
+		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

@@ -36,9 +36,9 @@ const features = api.CoreFeaturesV2
 // newSandbox returns a runtime that compiles to machine code. Where that cannot be
 // done it is an error, or an interpreter if that is accepted.
 func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
-	b := &sandbox{cache: o.Cache}
+	b := &sandbox{}
 	config := wazero.NewRuntimeConfigCompiler()
-	if why := tryCompiler(ctx); why != nil {
+	if why := tryCompiler(bare{ctx}); why != nil {
 		if !o.Interpreter {
 			return nil, fmt.Errorf("modules cannot be compiled to machine code here (%w); "+
 				"with systemd's MemoryDenyWriteExecute, or a security module that forbids the same, they never can; "+
@@ -49,17 +49,40 @@ func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
 		config = wazero.NewRuntimeConfigInterpreter().WithCloseOnContextDone(true)
 		b.interpreted = true
 	} else if o.Cache != "" {
-		if err := checkCache(o.Cache); err != nil {
+		cache, err := openCache(ctx, o.Cache)
+		if err != nil {
 			return nil, err
 		}
-		cache, err := wazero.NewCompilationCacheWithDir(o.Cache)
-		if err != nil {
-			return nil, fmt.Errorf("cache of machine code: %w", err)
-		}
 		config = config.WithCompilationCache(cache)
+		b.cache = o.Cache
 	}
+	ctx = bare{ctx}
 	b.runtime = wazero.NewRuntimeWithConfig(ctx, config.WithCoreFeatures(features).WithDebugInfoEnabled(false))
 	return b, allowed().link(ctx, b.runtime)
+}
+
+// openCache returns the cache in a directory, with nothing in it that is not to be
+// trusted.
+func openCache(ctx context.Context, dir string) (wazero.CompilationCache, error) {
+	if err := checkCache(dir); err != nil {
+		return nil, err
+	}
+	if err := removeDamaged(ctx, dir); err != nil {
+		return nil, err
+	}
+	cache, err := wazero.NewCompilationCacheWithDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cache of machine code: %w", err)
+	}
+	return cache, nil
+}
+
+// compiled is to be called when the modules have been.
+func (b *sandbox) compiled() error {
+	if b.cache == "" {
+		return nil
+	}
+	return seal(b.cache)
 }
 
 // tryCompiler says why machine code cannot be made. wazero itself would fall back to
