@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 )
 
 func (c *Config) checkProfile() (errs []error) {
@@ -36,6 +37,12 @@ func (c *Config) enforced(all []Policy) (map[string]engine.Enforcement, []error)
 			continue
 		}
 		enforced[name] = c.Policy.Enforcement[name]
+	}
+	for _, p := range all {
+		if p.ABI == wasm.NRI && enforced[p.Name] == engine.Strip {
+			errs = append(errs, c.wrong("policy.enforcement."+p.Name, fmt.Errorf("strip is impossible: %s objects to a request as a whole, "+
+				"as modules of NRI's convention do, and names no change; set deny or audit, or make the module a WASI command", p.Name)))
+		}
 	}
 	denies := slices.ContainsFunc(slices.Collect(maps.Values(enforced)), func(e engine.Enforcement) bool {
 		return e == engine.Deny || e == engine.Strip

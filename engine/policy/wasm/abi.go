@@ -16,8 +16,14 @@ const (
 	abiCommand            // a WASI command
 )
 
+// The conventions' names, as [Policy.ABI] has them.
+const (
+	NRI  = "nri"  // NRI's WebAssembly plugins: a module objects to a request as a whole
+	WASI = "wasi" // a WASI command, which may name the changes that it objects to
+)
+
 // String gives the name used in descriptions.
-func (a abi) String() string { return [...]string{"nri", "wasi"}[a] }
+func (a abi) String() string { return [...]string{NRI, WASI}[a] }
 
 // What modules export.
 const (

@@ -28,6 +28,10 @@ func TestAnswer(t *testing.T) {
 		"another order":       {func(g *guest) { g.answer([]byte("\x12\x02no\x08\x01")) }, "no", ""},
 		"rejected, no reason": {func(g *guest) { g.answer([]byte("\x08\x01")) }, "rejected, for no reason that it gives", ""},
 		"control characters":  {func(g *guest) { g.answer([]byte("\x08\x01\x12\x05\x1b[31m")) }, "\x1b[31m", ""},
+		"a reason of length":  {func(g *guest) { g.answer(rejection(strings.Repeat("x", 4096))) }, strings.Repeat("x", 4096), ""},
+		"a reason too long":   {func(g *guest) { g.answer(rejection(strings.Repeat("\u00e9", 3_000))) }, strings.Repeat("\u00e9", 2048) + "...", ""},
+		"one cut in a letter": {func(g *guest) { g.answer(rejection("x" + strings.Repeat("\u00e9", 3_000))) },
+			"x" + strings.Repeat("\u00e9", 2047) + "...", ""},
 		"at the end of memory": {func(g *guest) {
 			g.Data(end-4, []byte("\x08\x01\x12\x00"))
 			g.validate = packed(end-4, 4)
@@ -83,6 +87,10 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+func rejection(reason string) []byte {
+	return append([]byte("\x08\x01\x12"), wasmtest.Vec([]byte(reason))...)
+}
+
 func errorAnswer(g *guest, text string) {
 	g.answer([]byte(text))
 	g.validate = packed(answerAt, 1<<31|len(text))
@@ -98,11 +106,15 @@ func big(g *guest, ptr int) {
 func TestCommandAnswer(t *testing.T) {
 	const bad = "its answer is not as it must be: "
 	for name, c := range map[string]struct{ answer, violations, failure string }{
-		"nothing wrong":       {`{"violations": []}`, "", ""},
-		"white space":         {"\n {\"violations\" : [ ] } \n\n", "", ""},
-		"a message":           {`{"violations": [{"msg": "no"}]}`, "no/", ""},
-		"a change":            {`{"violations": [{"change": "env:A"}]}`, "/env:A", ""},
-		"both, and another":   {`{"violations": [{"change": "env:A", "msg": "a\u0041"}, {"msg":"b"}]}`, "aA/env:A b/", ""},
+		"nothing wrong":      {`{"violations": []}`, "", ""},
+		"white space":        {"\n {\"violations\" : [ ] } \n\n", "", ""},
+		"a message":          {`{"violations": [{"msg": "no"}]}`, "no/", ""},
+		"a change":           {`{"violations": [{"change": "env:A"}]}`, "/env:A", ""},
+		"both, and another":  {`{"violations": [{"change": "env:A", "msg": "a\u0041"}, {"msg":"b"}]}`, "aA/env:A b/", ""},
+		"a message too long": {`{"violations": [{"msg": "` + strings.Repeat("x", 60_000) + `"}]}`, strings.Repeat("x", 4096) + ".../", ""},
+		"no such long change": {`{"violations": [{"change": "` + strings.Repeat("x", 60_000) + `"}]}`, "",
+			`it objects to a change "` + strings.Repeat("x", 100) + `"... that is not in the review`},
+		"a long key":          {`{"` + strings.Repeat("x", 60_000) + `": []}`, "", bad + `unknown key "` + strings.Repeat("x", 100) + `"`},
 		"empty":               {" \n", "", bad + `it is empty, and {"violations": []} is what allows`},
 		"an empty object":     {`{}`, "", bad + `it has no key "violations"`},
 		"null":                {`null`, "", bad + "the answer must be an object"},

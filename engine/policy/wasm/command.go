@@ -40,7 +40,7 @@ func readViolations(answer []byte) (list []violation, err error) {
 	found := false
 	err = r.object("the answer", func(key string) error {
 		if key != "violations" {
-			return fmt.Errorf("unknown key %q", key)
+			return fmt.Errorf("unknown key %.100q", key)
 		}
 		found = true
 		return r.list("violations", func() error {
@@ -98,7 +98,7 @@ func (r *answerReader) object(what string, member func(key string) error) error 
 		}
 		key, _ := t.(string) // JSON has no other keys
 		if seen[key] {
-			return fmt.Errorf("key %q stands there twice", key)
+			return fmt.Errorf("key %.100q stands there twice", key)
 		}
 		seen[key] = true
 		if err := member(key); err != nil {
@@ -133,7 +133,7 @@ func (r *answerReader) violation() (v violation, err error) {
 		case "change":
 			to = &v.Change
 		default:
-			return fmt.Errorf("unknown key %q of a violation", key)
+			return fmt.Errorf("unknown key %.100q of a violation", key)
 		}
 		t, err := r.token()
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -88,6 +89,10 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 
 var namePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
+// reserved are names that mean something else where policies are: data.nri.lib and
+// data.nri.config.
+var reserved = []string{"lib", "config"}
+
 // filled returns the configuration with defaults in place of zeroes.
 func (c Config) filled() Config {
 	c.Fuel = cmp.Or(c.Fuel, DefaultFuel)
@@ -106,6 +111,9 @@ func (c Config) filled() Config {
 func (c *Config) check() (key string, err error) {
 	if !namePattern.MatchString(c.Name) {
 		return "name", fmt.Errorf("the name %q of a policy must be lower-case letters, digits and _, beginning with a letter", c.Name)
+	}
+	if slices.Contains(reserved, c.Name) {
+		return "name", fmt.Errorf("the name %q is reserved, as package nri.%[1]s is; give the policy another", c.Name)
 	}
 	if c.Path == "" {
 		return "path", fmt.Errorf("policy %s needs the path of its module", c.Name)

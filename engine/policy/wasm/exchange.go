@@ -70,8 +70,13 @@ func (x *exchange) runWithin(ctx context.Context) error {
 	}
 }
 
-// object records a violation.
+// maxMessage is how long a violation's message is, in bytes: the answer as a whole may
+// be longer, and its messages are told to people, runtimes and logs.
+const maxMessage = 4096
+
+// object records a violation. A message that is too long objects as well as another.
 func (x *exchange) object(message, change string) {
+	message = shortened(message, maxMessage)
 	x.violations = append(x.violations, engine.Violation{Policy: x.config.Name, Message: message, Change: change, Enforcement: x.enforcement})
 }
 
@@ -103,6 +108,9 @@ func (x *exchange) askCommand(in *instance) error {
 		return fmt.Errorf("its answer is not as it must be: %w", err)
 	}
 	for _, v := range violations {
+		if len(v.Change) > maxMessage && x.review.Change(v.Change) == nil {
+			return fmt.Errorf("it objects to a change %.100q... that is not in the review", v.Change)
+		}
 		x.object(v.Message, v.Change)
 	}
 	return nil

@@ -39,11 +39,11 @@ func (h hostFunctions) check(m *meter.Module) error {
 		f, ok := h[i.Module][i.Name]
 		switch {
 		case !ok:
-			return fmt.Errorf("imports %s %q of %q, which is not among what a policy may import: %s", i.Kind, i.Name, i.Module, h)
+			return fmt.Errorf("imports %s %.100q of %.100q, which is not among what a policy may import: %s", i.Kind, i.Name, i.Module, h)
 		case i.Kind != meter.Function:
-			return fmt.Errorf("imports %q of %q as a %s, and it is a function", i.Name, i.Module, i.Kind)
+			return fmt.Errorf("imports %.100q of %.100q as a %s, and it is a function", i.Name, i.Module, i.Kind)
 		case signatureOf(i.Params, i.Results) != f.signature:
-			return fmt.Errorf("imports %q of %q as %v, and it is %v", i.Name, i.Module, signatureOf(i.Params, i.Results), f.signature)
+			return fmt.Errorf("imports %.100q of %.100q as %v, and it is %v", i.Name, i.Module, signatureOf(i.Params, i.Results), f.signature)
 		}
 	}
 	return nil

@@ -144,6 +144,8 @@ func TestLoadRefusesFiles(t *testing.T) {
 		"half a digest":  {wasm.Config{Path: path, SHA256: "abcd"}, "sha256", `"abcd" must be 64 hexadecimal digits`},
 		"no path":        {wasm.Config{}, "path", "policy policy needs the path of its module"},
 		"a bad name":     {wasm.Config{Name: "No-Such", Path: path}, "name", `the name "No-Such" of a policy must be lower-case letters, digits and _, beginning with a letter`},
+		"lib":            {wasm.Config{Name: "lib", Path: path}, "name", `the name "lib" is reserved, as package nri.lib is; give the policy another`},
+		"config":         {wasm.Config{Name: "config", Path: path}, "name", `the name "config" is reserved, as package nri.config is; give the policy another`},
 		"much fuel":      {wasm.Config{Path: path, Fuel: 50_000_001}, "fuel", "fuel must be from 1 to 50000000"},
 		"much to start":  {wasm.Config{Path: path, StartFuel: 1 << 63}, "startFuel", "startFuel must be from 1 to 50000000"},
 		"much memory":    {wasm.Config{Path: path, MemoryPages: 1 << 20}, "memoryPages", "memoryPages must be from 1 to 16384"},
@@ -219,7 +221,20 @@ func TestForbiddenImports(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, c.want)
 		}
 	}
+	// Names of any length and content give a line of some length.
 	g := newGuest()
+	g.ImportFunc(strings.Repeat("m", 100_000), strings.Repeat("\x1b\u202en", 30_000), g.Type(nil, nil))
+	_, err := load(t, g.module(), wasm.Config{})
+	if err == nil || !strings.Contains(err.Error(), `imports function "\x1b\u202en\x1b`) || len(err.Error()) > 2500 || engine.Printable(err.Error()) != err.Error() {
+		t.Errorf("%v", err)
+	}
+	g = newGuest()
+	g.Export(strings.Repeat("x", 100_000), wasmtest.FunctionKind, g.Func(g.nothing, nil))
+	g.Export(strings.Repeat("x", 100_000), wasmtest.FunctionKind, g.Func(g.nothing, nil))
+	if _, err := load(t, g.module(), wasm.Config{}); err == nil || !strings.Contains(err.Error(), `duplicate export name "xxx`) || len(err.Error()) > 500 {
+		t.Errorf("%v", err)
+	}
+	g = newGuest()
 	g.ImportMemory("env", "memory", 1)
 	g.noMemory = true
 	if _, err := load(t, g.module(), wasm.Config{}); err == nil || !strings.Contains(err.Error(), `imports memory "memory" of "env"`) {

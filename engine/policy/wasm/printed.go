@@ -92,6 +92,11 @@ func clean(s string, most int) string {
 		}
 		return r
 	}, strings.TrimRight(s, "\r\n"))
+	return shortened(s, most)
+}
+
+// shortened cuts off what is too long, and says so.
+func shortened(s string, most int) string {
 	if len(s) > most {
 		s = strings.ToValidUTF8(s[:most], "") + "..."
 	}

@@ -82,19 +82,22 @@ func loadSet(t *testing.T, dir, text string) (*policy.Set, error) {
 func TestSetRefuses(t *testing.T) {
 	dir := directory(t)
 	for name, c := range map[string]struct{ text, want string }{
-		"unknown key":      {"policy:\n  wasm:\n  - {nam: x}", `guard.yaml:3: unknown key "policy.wasm[0].nam"; known here: answerBytes, calls, config, fuel, instances, limits, logLines, memoryPages, name, path, requestBytes, sha256, startFuel`},
-		"unknown limit":    {"policy:\n  wasm:\n  - name: x\n    limits:\n      nests: 7", `guard.yaml:5: unknown key "policy.wasm[0].limits.nests"`},
-		"negative fuel":    {"policy:\n  wasm:\n  - name: x\n    fuel: -1", "guard.yaml:4: policy.wasm[0].fuel: cannot unmarshal !!int `-1` into uint64"},
-		"no name":          {"policy:\n  wasm:\n  - path: DIR/allows.wasm", `guard.yaml: policy.wasm[0].name: the name "" of a policy must be`},
-		"a bad name":       {"policy:\n  wasm:\n  - path: DIR/allows.wasm\n    name: x-y", `guard.yaml:4: policy.wasm[0].name: the name "x-y" of a policy must be`},
-		"a policy's name":  {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: hooks}", `guard.yaml:3: policy.wasm[0].name: there is a policy "hooks" already, in `},
-		"one name twice":   {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/rejects.wasm, name: x}", `guard.yaml:4: policy.wasm[1].name: there is another module of the name "x"`},
-		"no file":          {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "guard.yaml:3: policy.wasm[0]: open " + dir + "/none.wasm: no such file or directory"},
-		"text":             {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "guard.yaml:4: policy.wasm[1]: " + dir + "/text.wasm: no WebAssembly module"},
-		"a limit":          {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x, limits: {functions: 1}}", "that limits.functions allows"},
-		"the cache":        {"policy:\n  sandbox: {cache: cache}\n  wasm:\n  - {path: DIR/allows.wasm, name: x}", `guard.yaml:2: policy.sandbox: cache of machine code "cache": the path must be absolute`},
-		"several":          {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "none.wasm: no such file or directory\nguard.yaml:4: policy.wasm[1]: "},
-		"and others":       {"policy:\n  paths: [DIR/none]\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "stat " + dir + "/none: no such file or directory\nguard.yaml:4: policy.wasm[0]: "},
+		"unknown key":     {"policy:\n  wasm:\n  - {nam: x}", `guard.yaml:3: unknown key "policy.wasm[0].nam"; known here: answerBytes, calls, config, fuel, instances, limits, logLines, memoryPages, name, path, requestBytes, sha256, startFuel`},
+		"unknown limit":   {"policy:\n  wasm:\n  - name: x\n    limits:\n      nests: 7", `guard.yaml:5: unknown key "policy.wasm[0].limits.nests"`},
+		"negative fuel":   {"policy:\n  wasm:\n  - name: x\n    fuel: -1", "guard.yaml:4: policy.wasm[0].fuel: cannot unmarshal !!int `-1` into uint64"},
+		"no name":         {"policy:\n  wasm:\n  - path: DIR/allows.wasm", `guard.yaml: policy.wasm[0].name: the name "" of a policy must be`},
+		"a bad name":      {"policy:\n  wasm:\n  - path: DIR/allows.wasm\n    name: x-y", `guard.yaml:4: policy.wasm[0].name: the name "x-y" of a policy must be`},
+		"a policy's name": {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: hooks}", `guard.yaml:3: policy.wasm[0].name: there is a policy "hooks" already, in `},
+		"one name twice":  {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/rejects.wasm, name: x}", `guard.yaml:4: policy.wasm[1].name: there is another module of the name "x"`},
+		"no file":         {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "guard.yaml:3: policy.wasm[0]: open " + dir + "/none.wasm: no such file or directory"},
+		"text":            {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "guard.yaml:4: policy.wasm[1]: " + dir + "/text.wasm: no WebAssembly module"},
+		"a limit":         {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x, limits: {functions: 1}}", "that limits.functions allows"},
+		"the cache":       {"policy:\n  sandbox: {cache: cache}\n  wasm:\n  - {path: DIR/allows.wasm, name: x}", `guard.yaml:2: policy.sandbox: cache of machine code "cache": the path must be absolute`},
+		"several":         {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "none.wasm: no such file or directory\nguard.yaml:4: policy.wasm[1]: "},
+		"and others":      {"policy:\n  paths: [DIR/none]\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "stat " + dir + "/none: no such file or directory\nguard.yaml:4: policy.wasm[0]: "},
+		"reserved":        {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: lib}", `guard.yaml:3: policy.wasm[0].name: the name "lib" is reserved`},
+		"stripping by NRI's": {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  enforcement: {x: strip}", "guard.yaml:4: policy.enforcement.x: strip is impossible: x objects to a request as a whole, " +
+			"as modules of NRI's convention do, and names no change; set deny or audit, or make the module a WASI command"},
 		"enforced nothing": {"policy:\n  enforcement: {x: deny}\n  wasm:\n  - {path: DIR/allows.wasm, name: y}", `guard.yaml:2: policy.enforcement.x: there is no policy "x"`},
 	} {
 		if _, err := loadSet(t, dir, c.text); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -171,7 +174,7 @@ func cost(t *testing.T, dir string, r *engine.Review) uint64 {
 // What a set says of itself.
 func TestSetDescribes(t *testing.T) {
 	dir := directory(t)
-	const text = "policy:\n  wasm: [{name: zz, path: DIR/rejects.wasm}, {name: own, path: DIR/objects.wasm}]\n  enforcement: {zz: strip}\n"
+	const text = "policy:\n  wasm: [{name: zz, path: DIR/rejects.wasm}, {name: own, path: DIR/objects.wasm}]\n  enforcement: {zz: audit, own: strip}\n"
 	set, err := loadSet(t, dir, text)
 	if err != nil {
 		t.Fatal(err)
@@ -184,9 +187,9 @@ func TestSetDescribes(t *testing.T) {
 		want := ""
 		switch p.Name {
 		case "own":
-			want = "wasi deny objects.wasm"
+			want = "wasi strip objects.wasm"
 		case "zz":
-			want = "nri strip rejects.wasm"
+			want = "nri audit rejects.wasm"
 		default:
 			continue
 		}
@@ -194,7 +197,7 @@ func TestSetDescribes(t *testing.T) {
 			t.Errorf("%s: %s, want %s", p.Name, got, want)
 		}
 	}
-	if got := fmt.Sprint(set.Strips()); got != "[zz]" {
+	if got := fmt.Sprint(set.Strips()); got != "[own]" {
 		t.Errorf("strips: %s", got)
 	}
 	alone, err := set.Alone(t.Context(), "own")

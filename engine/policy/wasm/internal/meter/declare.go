@@ -230,7 +230,7 @@ func (m *Module) readExports(r *reader) error {
 		start := r.pos
 		e := Export{Name: r.name()}
 		if seen[e.Name] {
-			return wrongAt(start, "duplicate export name %q", e.Name)
+			return wrongAt(start, "duplicate export name %.100q", e.Name)
 		}
 		seen[e.Name] = true
 		kind := r.pos
