@@ -92,8 +92,9 @@ func (f *policyFlags) settings() (*config, error) {
 		c.Policy.Profile.Enforce = f.profile.value
 	}
 	c.Policy.Paths = append(c.Policy.Paths, f.paths...)
-	c.Policy.Wasm = append(c.Policy.Wasm, f.wasm.modules()...)
-	return c, nil
+	modules, err := f.wasm.modules()
+	c.Policy.Wasm = append(c.Policy.Wasm, modules...)
+	return c, err
 }
 
 // load loads the policies.

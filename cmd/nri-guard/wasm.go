@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -10,26 +12,33 @@ import (
 )
 
 // wasmFlag names WebAssembly modules besides the configuration's.
-type wasmFlag struct{ files []string }
+type wasmFlag struct {
+	files []string
+	fuel  uint64
+}
 
 func addWasm(cmd *cobra.Command) *wasmFlag {
 	f := &wasmFlag{}
 	cmd.Flags().StringArrayVar(&f.files, "wasm", nil, "WebAssembly module that is a policy, FILE or NAME=FILE; may be repeated")
 	_ = cmd.MarkFlagFilename("wasm", "wasm") // fails only without such a flag
+	cmd.Flags().Uint64Var(&f.fuel, "fuel", 0, fmt.Sprintf("fuel that a module of --wasm may burn for a request, at most %d (default %d)", wasm.MaxFuel, wasm.DefaultFuel))
 	return f
 }
 
 // modules are the modules with their defaults.
-func (f *wasmFlag) modules() []wasm.Config {
+func (f *wasmFlag) modules() ([]wasm.Config, error) {
+	if f.fuel > 0 && len(f.files) == 0 {
+		return nil, usageError{errors.New("--fuel is for modules that --wasm names; others have theirs in the configuration")}
+	}
 	var list []wasm.Config
 	for _, file := range f.files {
 		name, path, ok := strings.Cut(file, "=")
 		if !ok || strings.Contains(name, "/") {
 			name, path = moduleName(file), file
 		}
-		list = append(list, wasm.Config{Name: name, Path: path, Where: "--wasm"})
+		list = append(list, wasm.Config{Name: name, Path: path, Fuel: f.fuel, Where: "--wasm"})
 	}
-	return list
+	return list, nil
 }
 
 // moduleName makes the name of a policy of that of a file: no_agents of

@@ -70,6 +70,15 @@ func failingModule(g *guest, code []byte) []byte {
 	return g.module()
 }
 
+// Where no more can be set, nobody is told to.
+func TestMostFuel(t *testing.T) {
+	g := newGuest()
+	g.validate = wasmtest.Cat(forever(), wasmtest.I64Const(0))
+	if got := failure(mustLoad(t, g.module(), wasm.Config{Fuel: wasm.MaxFuel}), middling()); got != "it ran out of fuel: it burnt the 50000000 that fuel allows, and no more can be set" {
+		t.Errorf("failure: %s", got)
+	}
+}
+
 // However a decision fails, its cost is all that was burnt: a module that may burn as
 // much fails in the same way at the same cost, one that may burn less runs out of
 // fuel, and all of what it may is what it costs then.
@@ -92,7 +101,7 @@ func TestFuelOfFailures(t *testing.T) {
 			if again, failure := judge(burnt); failure != c.want || again != burnt {
 				t.Errorf("with exactly %d: %d burnt, %s", burnt, again, failure)
 			}
-			want := fmt.Sprintf("it ran out of fuel: it burnt the %d that fuel allows", burnt-1)
+			want := fmt.Sprintf("it ran out of fuel: it burnt the %d that fuel allows; if it needs more, set fuel, up to 50000000", burnt-1)
 			if less, failure := judge(burnt - 1); failure != want || less != burnt-1 {
 				t.Errorf("with one less than %d: %d burnt, %s", burnt, less, failure)
 			}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	noFuel  = "it ran out of fuel: it burnt the 10000000 that fuel allows"
+	noFuel  = "it ran out of fuel: it burnt the 10000000 that fuel allows; if it needs more, set fuel, up to 50000000"
 	tooDeep = "its calls are nested too deeply: they need more than the 16777216 bytes of stack that limits.stackBytes allows"
 )
 
@@ -241,7 +241,7 @@ func hostileSetUp() map[string]struct {
 	make func(g *guest)
 	want string
 } {
-	const noStartFuel = "it ran out of fuel: it burnt the 20000000 that startFuel allows"
+	const noStartFuel = "it ran out of fuel: it burnt the 20000000 that startFuel allows; if it needs more, set startFuel, up to 50000000"
 	return map[string]struct {
 		make func(g *guest)
 		want string

@@ -58,8 +58,10 @@ func (in *instance) named(err error, fuelKey string) error {
 	c := &in.module.config
 	var exit *exitError
 	switch {
+	case errors.Is(err, errNoFuel) && in.budget >= MaxFuel:
+		return fmt.Errorf("%w: it burnt the %d that %s allows, and no more can be set", err, in.budget, fuelKey)
 	case errors.Is(err, errNoFuel):
-		return fmt.Errorf("%w: it burnt the %d that %s allows", err, in.budget, fuelKey)
+		return fmt.Errorf("%w: it burnt the %d that %s allows; if it needs more, set %[3]s, up to %d", err, in.budget, fuelKey, MaxFuel)
 	case errors.Is(err, errTooDeep):
 		return fmt.Errorf("%w: they need more than the %d bytes of stack that limits.stackBytes allows", err, in.module.metered.StackBytes)
 	case errors.Is(err, errLongAnswer):
