@@ -36,15 +36,19 @@ func hostile() map[string]struct {
 	}
 	zero := wasmtest.I64Const(0)
 	add("loop", noFuel, func(g *guest) { g.validate = wasmtest.Cat(forever(), zero) })
+	// Each result is needed for the next, or the compiler would leave them out.
 	add("loop around much code", noFuel, func(g *guest) {
-		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(10_000, opLocalGet, 0, wasmtest.I32Const(7), opI32Add, opDrop)), zero)
+		g.locals = []byte{wasmtest.I32}
+		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(10_000, opLocalGet, 2, opLocalGet, 0, 0x6c, opLocalSet, 2)), zero)
 	})
 	add("loop around divisions", noFuel, func(g *guest) {
-		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(1_000, wasmtest.I64Const(-7), wasmtest.I64Const(3), 0x7f, opDrop)), zero)
+		g.locals = []byte{wasmtest.I64}
+		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(1_000, opLocalGet, 2, wasmtest.I64Const(3), 0x7f, wasmtest.I64Const(1<<62), 0x84, opLocalSet, 2)), zero)
 	})
 	add("loop around square roots", noFuel, func(g *guest) {
-		sqrt := wasmtest.Cat(0x44, "\x01\x02\x03\x04\x05\x06\x07\x40", wasmtest.Repeat(1_000, 0x9f), opDrop)
-		g.validate = wasmtest.Cat(forever(sqrt), zero)
+		g.locals = []byte{wasmtest.F64}
+		g.validate = wasmtest.Cat(0x44, "\x01\x02\x03\x04\x05\x06\x07\x40", opLocalSet, 2,
+			forever(opLocalGet, 2, wasmtest.Repeat(1_000, 0x9f), opLocalSet, 2), zero)
 	})
 	add("loop over memory", noFuel, func(g *guest) {
 		// Each load depends on the one before it and misses every cache.
@@ -87,6 +91,22 @@ func hostile() map[string]struct {
 		g.validate = wasmtest.Cat(opCall, g.Func(g.nothing, nil, opCall, 0), zero)
 	})
 	bulk := func(name string, make func(g *guest) []byte) {
+		want := noFuel
+		if name == "small memory.fill" { // for which there is more fuel than stack
+			want = tooDeep
+		}
+		add(name+" in a recursion", want, func(g *guest) {
+			g.memory = [2]int{256, -1}
+			g.validate = wasmtest.Cat(opCall, g.Func(g.nothing, nil, make(g), opCall, 0), zero)
+		})
+		add(name+" in an indirect recursion", want, func(g *guest) {
+			g.memory = [2]int{256, -1}
+			one := make(g)
+			table := g.Table(wasmtest.FuncRef, 1, 1)
+			f := g.Func(g.nothing, nil, one, wasmtest.I32Const(0), 0x11, g.nothing, table)
+			g.Element(2, table, wasmtest.I32Const(0), opEnd, 0, 1, f)
+			g.validate = wasmtest.Cat(opCall, f, zero)
+		})
 		add(name, noFuel, func(g *guest) {
 			g.memory = [2]int{256, -1}
 			one := make(g)

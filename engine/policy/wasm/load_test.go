@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/containerd/nri/pkg/api"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
@@ -239,6 +242,37 @@ func TestForbiddenImports(t *testing.T) {
 	g.noMemory = true
 	if _, err := load(t, g.module(), wasm.Config{}); err == nil || !strings.Contains(err.Error(), `imports memory "memory" of "env"`) {
 		t.Errorf("memory: %v", err)
+	}
+}
+
+// Of all that WASI has, whatever is not in the list is refused by name.
+func TestForbiddenWASI(t *testing.T) {
+	const listed = "fd_read fd_write fd_close fd_fdstat_get fd_fdstat_set_flags fd_seek fd_prestat_get fd_prestat_dir_name " +
+		"args_get args_sizes_get environ_get environ_sizes_get clock_time_get clock_res_get random_get poll_oneoff sched_yield proc_exit"
+	r := wazero.NewRuntimeWithConfig(t.Context(), wazero.NewRuntimeConfigInterpreter())
+	host, err := wasi_snapshot_preview1.NewBuilder(r).Compile(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for name, d := range host.ExportedFunctions() {
+		g := newGuest()
+		g.ImportFunc("wasi_snapshot_preview1", name, g.Type(d.ParamTypes(), d.ResultTypes()))
+		_, err := load(t, g.module(), wasm.Config{})
+		if slices.Contains(strings.Fields(listed), name) {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		refused++
+		want := fmt.Sprintf("imports function %q of \"wasi_snapshot_preview1\", which is not among what a policy may import: env.log, ", name)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	if refused != 46-18 {
+		t.Errorf("%d functions are refused", refused)
 	}
 }
 
