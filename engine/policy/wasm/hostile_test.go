@@ -39,7 +39,7 @@ func hostile() map[string]struct {
 	// Each result is needed for the next, or the compiler would leave them out.
 	add("loop around much code", noFuel, func(g *guest) {
 		g.locals = []byte{wasmtest.I32}
-		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(10_000, opLocalGet, 2, opLocalGet, 0, 0x6c, opLocalSet, 2)), zero)
+		g.validate = wasmtest.Cat(forever(wasmtest.Repeat(8_000, opLocalGet, 2, opLocalGet, 0, 0x6c, opLocalSet, 2)), zero)
 	})
 	add("loop around divisions", noFuel, func(g *guest) {
 		g.locals = []byte{wasmtest.I64}

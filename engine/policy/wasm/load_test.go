@@ -138,7 +138,7 @@ func TestLoadRefusesFiles(t *testing.T) {
 		key    string
 		want   string
 	}{
-		"missing":        {wasm.Config{Path: filepath.Join(dir, "none.wasm")}, "", "open " + dir + "/none.wasm: no such file or directory"},
+		"missing":        {wasm.Config{Path: filepath.Join(dir, "none.wasm")}, "", "open " + dir + "/none.wasm: no such file or directory; a file that holds a WebAssembly module is expected"},
 		"a directory":    {wasm.Config{Path: dir}, "", dir + ": is a directory; a file that holds a WebAssembly module is expected"},
 		"a pipe":         {wasm.Config{Path: pipe}, "", pipe + ": is a pipe; a file that holds a WebAssembly module is expected"},
 		"a device":       {wasm.Config{Path: "/dev/zero"}, "", "/dev/zero: is a device; a file that holds a WebAssembly module is expected"},
@@ -179,7 +179,7 @@ func TestLoadTellsAll(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = wasm.Load(t.Context(), []wasm.Config{{Name: "a", Path: "/none/a"}, {Name: "b", Path: path}, {Name: "c", Path: "/none/c"}}, wasm.Options{})
-	if err == nil || err.Error() != "open /none/a: no such file or directory\nopen /none/c: no such file or directory" {
+	if err == nil || err.Error() != "open /none/a: no such file or directory; a file that holds a WebAssembly module is expected\nopen /none/c: no such file or directory; a file that holds a WebAssembly module is expected" {
 		t.Errorf("%v", err)
 	}
 }

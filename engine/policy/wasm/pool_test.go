@@ -77,6 +77,39 @@ func TestBusy(t *testing.T) {
 	}
 }
 
+// While an instance is busy another one is set up in the background, so that the next
+// decision, and the one after a failure, finds it: without time it can wait for none.
+func TestSpare(t *testing.T) {
+	g := newGuest()
+	g.Start(g.Func(g.nothing, []byte{wasmtest.I32}, opLoop, void, opLocalGet, 0, wasmtest.I32Const(1), opI32Add, 0x22, 0,
+		wasmtest.I32Const(1_000_000), opI32LtU, opBranchIf, 0, opEnd)) // takes a while
+	g.validate = []byte{opUnreachable}
+	p := mustLoad(t, g.module(), wasm.Config{Instances: 2})
+	none, cancel := context.WithCancel(t.Context())
+	cancel()
+	spare := func() *wasm.Instance {
+		for {
+			if in, err := p.Take(none); err == nil {
+				return in
+			}
+			runtime.Gosched()
+		}
+	}
+	busy := spare()
+	p.Put(spare())
+	if _, err := p.Take(none); err != nil {
+		t.Errorf("given back: %v", err)
+	}
+	if _, err := p.Take(none); err == nil {
+		t.Error("a third of two instances")
+	}
+	p.Put(busy)
+	if got := failure(p, middling()); got != "it trapped: unreachable" {
+		t.Errorf("failure: %s", got)
+	}
+	spare()
+}
+
 // The same request costs a fresh instance the same, in whichever program, and so it
 // does where instances are kept that remember nothing.
 func TestFuelIsTheSame(t *testing.T) {

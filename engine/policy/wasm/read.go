@@ -15,7 +15,7 @@ import (
 func read(c *Config) ([]byte, error) {
 	f, err := os.OpenFile(c.Path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err // names the file
+		return nil, fmt.Errorf("%w; a file that holds a WebAssembly module is expected", err) // which names the file
 	}
 	defer f.Close() //nolint:errcheck // only read from
 	info, err := f.Stat()

@@ -93,7 +93,7 @@ func TestSetRefuses(t *testing.T) {
 		"text":            {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "guard.yaml:4: policy.wasm[1]: " + dir + "/text.wasm: no WebAssembly module"},
 		"a limit":         {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x, limits: {functions: 1}}", "that limits.functions allows"},
 		"the cache":       {"policy:\n  sandbox: {cache: cache}\n  wasm:\n  - {path: DIR/allows.wasm, name: x}", `guard.yaml:2: policy.sandbox: cache of machine code "cache": the path must be absolute`},
-		"several":         {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "none.wasm: no such file or directory\nguard.yaml:4: policy.wasm[1]: "},
+		"several":         {"policy:\n  wasm:\n  - {path: DIR/none.wasm, name: x}\n  - {path: DIR/text.wasm, name: y}", "none.wasm: no such file or directory; a file that holds a WebAssembly module is expected\nguard.yaml:4: policy.wasm[1]: "},
 		"and others":      {"policy:\n  paths: [DIR/none]\n  wasm:\n  - {path: DIR/none.wasm, name: x}", "stat " + dir + "/none: no such file or directory\nguard.yaml:4: policy.wasm[0]: "},
 		"reserved":        {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: lib}", `guard.yaml:3: policy.wasm[0].name: the name "lib" is reserved`},
 		"stripping by NRI's": {"policy:\n  wasm:\n  - {path: DIR/allows.wasm, name: x}\n  enforcement: {x: strip}", "guard.yaml:4: policy.enforcement.x: strip is impossible: x objects to a request as a whole, " +
