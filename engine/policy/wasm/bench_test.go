@@ -36,7 +36,7 @@ func BenchmarkBudget(b *testing.B) {
 	}
 }
 
-// TestAllocations holds a decision to what it may allocate.
+// TestAllocations holds a decision of a small validator to what it may allocate.
 func TestAllocations(t *testing.T) {
 	const most = 30
 	request := &api.ValidateContainerAdjustmentRequest{}
@@ -44,11 +44,13 @@ func TestAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &engine.Review{Operation: engine.CreateContainer, Messages: requester{request}}
-	p, err := Load(context.Background(), []Config{{Name: "example", Path: exampleFile(t, "c")}}, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := testing.AllocsPerRun(100, func() { p.Judge(context.Background(), r) }); n > most {
-		t.Errorf("%.0f allocations, at most %d", n, most)
+	for _, language := range []string{"c", "rust", "assemblyscript"} {
+		p, err := Load(context.Background(), []Config{{Name: "example", Path: exampleFile(t, language)}}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := testing.AllocsPerRun(100, func() { p.Judge(context.Background(), r) }); n > most {
+			t.Errorf("%s: %.0f allocations, at most %d", language, n, most)
+		}
 	}
 }
