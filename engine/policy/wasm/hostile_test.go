@@ -151,6 +151,10 @@ func hostile() map[string]struct {
 		g.memory = [2]int{1, -1}
 		return wasmtest.Cat(i32(1), opMemoryGrow, 0, opDrop)
 	})
+	bulk("memory.grow by eight", func(g *guest) []byte {
+		g.memory = [2]int{1, -1}
+		return wasmtest.Cat(i32(8), opMemoryGrow, 0, opDrop)
+	})
 	add("memory to the bound", "it trapped: unreachable (it has 256 of the 256 pages of memory that memoryPages allows)", func(g *guest) {
 		g.memory = [2]int{2, -1}
 		g.validate = wasmtest.Cat(opLoop, void, i32(1), opMemoryGrow, 0, i32(-1), 0x47, opBranchIf, 0, opEnd, opUnreachable)
