@@ -117,7 +117,7 @@ func (rules *Rules) decide(ctx context.Context, r *Review, d *Decision) {
 		return
 	}
 	if len(r.Malformed) > 0 {
-		d.malformed("malformed request: ", r.Malformed, newMask(rules.Unmask, r))
+		d.malformed(r.malformation(), r.Malformed, newMask(rules.Unmask, r))
 	}
 	if rules.Policies == nil {
 		d.fail("no policies are loaded")
@@ -344,6 +344,15 @@ func (d *Decision) malformed(prefix string, reasons []string, mask mask) {
 	for _, m := range reasons {
 		d.fail(prefix + mask.text(m))
 	}
+}
+
+// malformation is what the reasons why a review is malformed begin with. Nothing is
+// malformed about a plugin that may not register: the reasons say it all.
+func (r *Review) malformation() string {
+	if r.Operation == RegisterPlugin {
+		return ""
+	}
+	return "malformed request: "
 }
 
 func late(ctx context.Context) string {

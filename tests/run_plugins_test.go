@@ -38,7 +38,7 @@ func TestPlugins(t *testing.T) {
 
 	n.plug(n.plugins, "20", "other", greeting) // which subscribes to what it may not
 	g.eventually("it is sent away", func() bool { return len(g.logged("Plugin disconnected by the guard")) == 2 })
-	if got := g.logged("Denied: malformed request: none of the events that plugin 20-other wants (CreateContainer) is one that it may subscribe to (StopContainer)"); len(got) != 1 {
+	if got := g.logged("Denied: none of the events that plugin 20-other wants (CreateContainer) is one that it may subscribe to (StopContainer)"); len(got) != 1 {
 		t.Errorf("the log does not say why: %q", got)
 	}
 	if got := g.ready().Plugins; len(got) != 0 {
@@ -57,7 +57,7 @@ func TestReserved(t *testing.T) {
 	for _, name := range []string{"gatekeeper", "nri-guard", "nri-guard-observer", "default-validator"} {
 		n.plug(n.plugins, "10", name, "{}")
 		g.eventually(name+" is refused", func() bool {
-			return len(g.logged(fmt.Sprintf("Denied: malformed request: the name %q is reserved", name))) == 1
+			return len(g.logged(fmt.Sprintf("Denied: the name %q is reserved", name))) == 1
 		})
 	}
 }

@@ -142,7 +142,7 @@ func TestRulesForEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := tryConnect(t, r.socket, "10", "third", setting("A", "1"))
-	if want := `only user 65534 may be called "third"`; err == nil || !strings.Contains(err.Error(), want) {
+	if want := `may not register as "third": its user is not 65534 (plugins[].identity.uid)`; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("error %v does not say %q", err, want)
 	}
 }

@@ -223,7 +223,7 @@ func (r *rule) free(p engine.Plugin, rivals []engine.Plugin) error {
 	}
 	for _, other := range rivals {
 		if !alike(other.Identity, p.Identity) {
-			return fmt.Errorf("%q is connected already, as %s; the configuration (identity) can say who may be called that",
+			return fmt.Errorf("%q is connected already, as %s; plugins[].identity can say who may register as that",
 				p.Name, describe(other.Identity))
 		}
 	}

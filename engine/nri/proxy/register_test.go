@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,9 +38,12 @@ func TestWhoMayRegister(t *testing.T) {
 		{name: "the digest", identity: engine.IdentityMatch{SHA256: sum}},
 		{name: "the user", identity: engine.IdentityMatch{UID: &uid}},
 		{name: "all of them", identity: engine.IdentityMatch{Exe: exe, SHA256: sum, UID: &uid}},
-		{name: "another executable", identity: engine.IdentityMatch{Exe: "/opt/trusted"}, refused: `only /opt/trusted may be called "trusted", and process `},
-		{name: "another digest", identity: engine.IdentityMatch{Exe: exe, SHA256: strings.Repeat("0", 64)}, refused: `only ` + exe + `, sha256 000`},
-		{name: "another user", identity: engine.IdentityMatch{UID: &nobody}, refused: `only user 65534 may be called "trusted"`},
+		{name: "another executable", identity: engine.IdentityMatch{Exe: "/opt/trusted"}, refused: ` may not register as "trusted": its executable is not /opt/trusted (plugins[].identity.exe); whoever may is to be named there`},
+		{name: "another digest", identity: engine.IdentityMatch{Exe: exe, SHA256: strings.Repeat("0", 64)}, refused: `"trusted": its digest is not ` + strings.Repeat("0", 64) + ` (plugins[].identity.sha256); `},
+		{name: "another user", identity: engine.IdentityMatch{UID: &nobody}, refused: `user ` + fmt.Sprint(uid) + `) may not register as "trusted": its user is not 65534 (plugins[].identity.uid); `},
+		{name: "everything else", identity: engine.IdentityMatch{Exe: "/opt/trusted", SHA256: strings.Repeat("0", 64), UID: &nobody},
+			refused: `"trusted": its executable is not /opt/trusted (plugins[].identity.exe), its digest is not ` + strings.Repeat("0", 64) +
+				` (plugins[].identity.sha256), its user is not 65534 (plugins[].identity.uid); `},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, nil, func(c *proxy.Config) {
@@ -63,9 +67,12 @@ func TestWhoMayRegister(t *testing.T) {
 			if !strings.Contains(got, tt.refused) {
 				t.Errorf("answer %q does not say %q", got, tt.refused)
 			}
+			if !strings.HasPrefix(got, "nri-guard denied RegisterPlugin: process ") {
+				t.Errorf("answer %q does not read like a refusal", got)
+			}
 			p.closed()
 			eventually(t, "the refusal is logged", func() bool {
-				return len(r.log.lines("level=warning", "registration refused", "nri-guard denied RegisterPlugin")) > 0
+				return len(r.log.lines("level=warning", "registration refused: nri-guard denied RegisterPlugin: process ")) > 0
 			})
 			// Others are not concerned.
 			connect(t, r.socket, "10", "other", setting("GOOD", "1"))
@@ -172,7 +179,7 @@ func TestProcessThatBecomesAnother(t *testing.T) {
 			})
 			got := spawn(t, tt.first, "turncoat", r.socket, tt.second)
 			// The second is what comes if the proxy was late to look.
-			if !strings.Contains(got, "the process runs another executable") && !strings.Contains(got, "may be called") {
+			if !strings.Contains(got, "the process runs another executable") && !strings.Contains(got, "may not register as") {
 				t.Errorf("it is told %q", got)
 			}
 		})
@@ -235,7 +242,7 @@ func TestConfigurationOfConnectedPlugins(t *testing.T) {
 	set(engine.IdentityMatch{Exe: "/opt/plugin"})
 	p.gone(t)
 	eventually(t, "it is logged", func() bool {
-		return len(r.log.lines("plugin=10-plugin", "the configuration has changed: only /opt/plugin may be called")) == 1
+		return len(r.log.lines("plugin=10-plugin", "the configuration has changed: process", "its executable is not /opt/plugin (plugins[].identity.exe)")) == 1
 	})
 	r.mustServe(t, "d")
 	if err := r.proxy.SetPlugins([]proxy.Plugin{{Name: "other", Events: []string{"Nonsense"}}}); err == nil {

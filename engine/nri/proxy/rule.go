@@ -97,36 +97,40 @@ func (r *rule) demand(p engine.Plugin) error {
 		return nil
 	}
 	if p.Identity == nil {
-		return fmt.Errorf("the configuration says who may be called %q, and nothing is known of who connected", p.Name)
+		return fmt.Errorf("plugins[].identity says who may register as %q, and nothing is known of who connected", p.Name)
 	}
+	var wrong []string
 	for _, m := range r.identities {
 		switch {
 		case !m.Matches(p.Identity):
+			wrong = append(wrong, mismatch(m, p.Identity))
 		case m.Exe+m.SHA256 != "" && peer.Interpreter(p.Identity.Exe):
-			return fmt.Errorf("the configuration says what %q is to run, but %s runs what it is told: demand a program, or the user alone", p.Name, p.Identity.Exe)
+			return fmt.Errorf("plugins[].identity says what %q is to run, but %s runs what it is told: demand a program, or the user alone", p.Name, p.Identity.Exe)
 		default:
 			return nil
 		}
 	}
-	return fmt.Errorf("only %s may be called %q, and %s connected", alternatives(r.identities), p.Name, describe(p.Identity))
+	return fmt.Errorf("%s may not register as %q: %s; whoever may is to be named there",
+		describe(p.Identity), p.Name, strings.Join(wrong, "; and "))
 }
 
-func alternatives(list []*engine.IdentityMatch) string {
-	var all []string
-	for _, m := range list {
-		var parts []string
-		if m.Exe != "" {
-			parts = append(parts, m.Exe)
-		}
-		if m.SHA256 != "" {
-			parts = append(parts, "sha256 "+m.SHA256)
-		}
-		if m.UID != nil {
-			parts = append(parts, fmt.Sprintf("user %d", *m.UID))
-		}
-		all = append(all, strings.Join(parts, ", "))
+// mismatch says in what an identity is not as demanded, with the keys of the
+// configuration.
+func mismatch(m *engine.IdentityMatch, id *engine.Identity) string {
+	var parts []string
+	differs := func(what, key, demanded string) {
+		parts = append(parts, fmt.Sprintf("its %s is not %s (plugins[].identity.%s)", what, demanded, key))
 	}
-	return strings.Join(all, " or ")
+	if one := (engine.IdentityMatch{Exe: m.Exe}); !one.Matches(id) {
+		differs("executable", "exe", m.Exe)
+	}
+	if one := (engine.IdentityMatch{SHA256: m.SHA256}); !one.Matches(id) {
+		differs("digest", "sha256", m.SHA256)
+	}
+	if one := (engine.IdentityMatch{UID: m.UID}); !one.Matches(id) {
+		differs("user", "uid", fmt.Sprint(*m.UID))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // describe names a process for people.
