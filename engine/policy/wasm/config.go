@@ -133,6 +133,7 @@ func (c *Config) check() (key string, err error) {
 		{"requestBytes", uint64(c.RequestBytes), maxMessageBytes},
 		{"answerBytes", uint64(c.AnswerBytes), maxMessageBytes},
 		{"logLines", uint64(c.LogLines), 10_000},
+		{"limits.stackBytes", uint64(c.Limits.StackBytes), maxStackBytes},
 	} {
 		if b.value > b.max {
 			return b.key, fmt.Errorf("%s must be from 1 to %d", b.key, b.max)

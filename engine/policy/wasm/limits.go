@@ -11,15 +11,15 @@ type Limits struct {
 	Parameters              int `yaml:"parameters" doc:"parameters and results of a type; 64 unless given"`
 	Imports                 int `yaml:"imports" doc:"imports; 1000 unless given"`
 	Functions               int `yaml:"functions" doc:"functions; 30000 unless given"`
-	FunctionBytes           int `yaml:"functionBytes" doc:"size of one function; 262144 unless given"`
+	FunctionBytes           int `yaml:"functionBytes" doc:"size of one function; 65536 unless given"`
 	Locals                  int `yaml:"locals" doc:"locals of one function, parameters included; 2000 unless given"`
 	LocalsTimesBlocks       int `yaml:"localsTimesBlocks" doc:"locals times blocks of one function; 50000 unless given"`
 	ModuleLocalsTimesBlocks int `yaml:"moduleLocalsTimesBlocks" doc:"locals times blocks of all functions; 5000000 unless given"`
 	Nesting                 int `yaml:"nesting" doc:"depth of nested blocks in a function; 2000 unless given"`
 	BranchTargets           int `yaml:"branchTargets" doc:"targets of br_table in a function; 4000 unless given"`
 	ModuleBranchTargets     int `yaml:"moduleBranchTargets" doc:"targets of br_table in all functions; 1000000 unless given"`
-	FunctionCost            int `yaml:"functionCost" doc:"estimated microseconds to compile one function; 150000 unless given"`
-	CompileCost             int `yaml:"compileCost" doc:"estimated microseconds to compile all functions, for each MiB of the module, and half as much for a small one; 2500000 unless given"`
+	FunctionCost            int `yaml:"functionCost" doc:"estimated microseconds of processor time to load one function; 100000 unless given"`
+	CompileCost             int `yaml:"compileCost" doc:"estimated microseconds of processor time to load the module; 1850000 unless given"`
 	Globals                 int `yaml:"globals" doc:"globals; 1000 unless given"`
 	Exports                 int `yaml:"exports" doc:"exports; 1000 unless given"`
 	Tables                  int `yaml:"tables" doc:"tables; 4 unless given"`
@@ -28,8 +28,12 @@ type Limits struct {
 	DataBytes               int `yaml:"dataBytes" doc:"size of all data segments; 16777216 unless given"`
 	ElementSegments         int `yaml:"elementSegments" doc:"element segments; 1000 unless given"`
 	Elements                int `yaml:"elements" doc:"elements of all segments; 65536 unless given"`
-	StackBytes              int `yaml:"stackBytes" doc:"estimated size of the stack of nested calls; 16777216 unless given"`
+	StackBytes              int `yaml:"stackBytes" doc:"estimated size of the stack of nested calls, at most 134217728; 16777216 unless given"`
 }
+
+// maxStackBytes keeps what is allocated for a stack, up to twice as much, below the
+// 400 MB at which wazero gives up by itself.
+const maxStackBytes = 128 << 20
 
 func (c *Config) meter() meter.Limits {
 	l := c.Limits

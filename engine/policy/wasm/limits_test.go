@@ -61,3 +61,17 @@ func TestLimitIsNamed(t *testing.T) {
 		}
 	}
 }
+
+// A stack has a bound of its own, below which a call is ended for its depth by the
+// module's limit and never by wazero's.
+func TestStackIsBounded(t *testing.T) {
+	for bytes, want := range map[int]string{
+		maxStackBytes: "", maxStackBytes + 1: "limits.stackBytes must be from 1 to 134217728", -1: "limits.stackBytes must be from 1 to 134217728",
+	} {
+		c := Config{Name: "own", Path: "own.wasm", Limits: Limits{StackBytes: bytes}}.filled()
+		key, err := c.check()
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && (got != want || key != "limits.stackBytes") {
+			t.Errorf("%d bytes: %s: %v, want %s", bytes, key, err, want)
+		}
+	}
+}

@@ -102,12 +102,3 @@ func tryCompiler(ctx context.Context) (err error) {
 	_, err = r.CompileModule(ctx, []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x04\x01\x02\x00\x0b"))
 	return err
 }
-
-// validate says what is wrong with a module as it is: instrumenting can make a valid
-// one of an invalid one. The interpreter is only used to spare the compiler.
-func validate(ctx context.Context, module []byte) error {
-	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCoreFeatures(features).WithDebugInfoEnabled(false))
-	defer r.Close(ctx) //nolint:errcheck // nothing of it can fail
-	_, err := r.CompileModule(ctx, module)
-	return err
-}

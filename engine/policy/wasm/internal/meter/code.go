@@ -52,6 +52,9 @@ func (m *Module) walk(fn function) code {
 	return c
 }
 
+// dead tells whether the next instruction is not reached.
+func (c *code) dead() bool { return len(c.labels) > 0 && c.labels[len(c.labels)-1].dead }
+
 // next decodes one instruction. It returns false behind the function's end and at an error.
 func (c *code) next(in *instruction) bool {
 	if c.err != nil {

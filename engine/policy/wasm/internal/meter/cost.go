@@ -1,34 +1,6 @@
 package meter
 
-// What compiling a function costs, in nanoseconds as measured with wazero's compiler on the shapes that are worst for it; real guests take
-// about half of it. The compiler finds dominators and loops by walking up chains of blocks, looks locals up by walking up the same chains,
-// makes parameters of blocks out of locals, removes redundant ones in one pass for each level of loops, and writes bulk operations as loops
-// in place. What makes it allocate much costs as much more as keeps one function within about 150 MiB.
-const (
-	costFunction  = 10_000
-	costLocal     = 2_000
-	costPlain     = 400     // an instruction
-	costAccess    = 10_000  // of memory or a table, 5 kB each
-	costTrap      = 20_000  // of a division or truncation, up to 10 kB each
-	costCall      = 6_000   // direct
-	costIndirect  = 32_000  // call_indirect
-	costRuntime   = 8_000   // a call of wazero's own
-	costBulk      = 60_000  // memory.copy, memory.init, table.*
-	costFill      = 300_000 // memory.fill
-	costValue     = 1_000   // a parameter or result of a call
-	costBlock     = 6_000
-	costDepth     = 20    // a step up a chain of dominators
-	costParameter = 1_100 // a local that may have to become a parameter of a block
-	costArgument  = 300   // a value for it, from each branch
-	costLoop      = 500   // the same, in a loop, for each level of loops in the function
-	costTarget    = 8_000 // of a br_table
-	costGlobal    = 100   // a global, in each function
-	costReload    = 400   // a mutable global, at each call: it may have changed
-	costLive      = 350   // a value that is alive where a block begins
-	costKnown     = 100   // an address that is known to lie in memory where a block begins
-)
-
-// A cost adds up what compiling one function takes. It follows the blocks that the instrumented function will have: two for each of the
+// A cost adds up what loading one function takes. It follows the blocks that the instrumented function will have: two for each of the
 // original, since each is charged and may leave there.
 type cost struct {
 	place // of the present block
@@ -67,21 +39,25 @@ func newCost(m *Module, fn *function) *cost {
 	return k
 }
 
-// total is known at the function's end.
-func (k *cost) total() int { return k.sum + costLoop*k.parameters*k.loopNest }
+// total is known at the function's end. All blocks branch to the way out.
+func (k *cost) total() int {
+	sum := k.sum + costLoop*k.parameters*k.loopNest + costSearch*k.blocks*k.blocks
+	return sum + costUncached*max(0, sum-cached)
+}
 
 // block begins a block below one that dominates it. What is alive there is noted for it: values on the operand stack and of globals, and
 // addresses.
 func (k *cost) block(above place) {
 	k.place = place{depth: above.depth + 2, line: above.line + 2, known: above.known}
 	k.blocks++
-	k.sum += 2*costBlock + 3*costDepth*k.depth + k.alive()
+	k.sum += costBlock + 3*costDepth*k.depth + k.alive() + costKnown*k.known
 }
 
-// alive is for what each block has a list of.
-func (k *cost) alive() int {
-	return costLive*(k.fn.locals+k.height+min(k.gets, k.m.globals)) + costKnown*k.known
-}
+// living counts what each block has a list of.
+func (k *cost) living() int { return k.fn.locals + k.height + min(k.gets, k.m.globals) }
+
+// alive is for making that list, and for what becomes of locals.
+func (k *cost) alive() int { return costHeld*k.fn.locals + costLive*k.living() }
 
 // merge is for the locals and values that become parameters of the present block.
 func (k *cost) merge(values int) {
@@ -97,22 +73,26 @@ func (k *cost) carried(values int) int { return k.fn.locals + 1 + values }
 func (k *cost) branch(c *code, index uint32) {
 	l := &c.labels[len(c.labels)-1-int(index)]
 	l.arrive(k.place)
-	k.sum += costDepth*k.depth + costKnown*k.known + costArgument*k.carried(l.arity())
+	k.sum += costBranch + costDepth*k.depth + costKnown*k.known + costArgument*k.carried(l.arity())
 }
 
 // instruction adds one instruction, which the walker has just passed. What was dead before it is not compiled.
 func (k *cost) instruction(c *code, in *instruction, dead bool) {
-	k.sum += costPlain
 	k.height = c.height
 	switch in.op {
 	case opBlock, opLoop, opIf:
+		k.sum += costPlain
 		k.open(c, in)
 	case opElse:
+		k.sum += costPlain
 		k.arm(c, dead)
 	case opEnd:
+		k.sum += costPlain
 		k.close(c, dead)
 	default:
-		if !dead {
+		if dead {
+			k.sum += costDead
+		} else {
 			k.within(c, in)
 		}
 	}
@@ -140,7 +120,7 @@ func (k *cost) table(c *code, in *instruction) {
 	}
 	n := len(in.targets) + 1
 	k.targets += n
-	k.sum += costTarget * n
+	k.sum += n * (costTarget + costLive*k.living())
 }
 
 func (k *cost) open(c *code, in *instruction) {
@@ -181,6 +161,7 @@ func (k *cost) close(c *code, dead bool) {
 	if l.op == opIf {
 		l.arrive(l.fork)
 	}
+	k.sum += costSearch * l.ways * l.ways
 	k.block(l.joined)
 	k.merge(l.results)
 }
@@ -191,48 +172,43 @@ func (k *cost) plain(c *code, in *instruction) {
 	k.slots++
 	switch op := in.op; op {
 	case opLocalGet:
-		k.sum += costDepth * k.depth
+		k.sum += costMove + costLookup*k.depth
 	case opGlobalGet, opGlobalSet:
 		k.gets++
-		k.sum += costDepth * k.line
+		k.sum += costMutable + costLine*k.line
 	case opCall:
 		k.sum += costCall + k.values(m, in)
 	case opCallIndirect:
 		k.sum += costIndirect + k.values(m, in)
 	case opReturn:
-		k.sum += 4*costDepth*k.depth + costValue*m.types[k.fn.typ].results
+		k.sum += costBranch + costDepth*k.depth + costValue*m.types[k.fn.typ].results
 	case opUnreachable:
-		k.sum += 4 * costDepth * k.depth
+		k.sum += costBranch + costDepth*k.depth
 	case opMemoryFill:
-		k.inner(costFill)
+		k.inner(costFill + 3*k.alive())
 	case opMemoryCopy, opMemoryInit, opTableCopy, opTableInit, opTableFill, opTableGrow, opMemoryGrow:
-		k.inner(costBulk)
+		k.inner(costBulk + k.alive())
 	case opRefFunc, opDataDrop, opElemDrop:
 		k.sum += costRuntime
 	default:
-		k.sum += k.operation(op)
+		k.operation(op)
 	}
 }
 
-// operation is for what takes operands from the stack only.
-func (k *cost) operation(op opcode) int {
-	switch {
-	case immediateOf(op) == immAccess, immediateOf(op) == immAccessLane:
+// operation adds what takes operands from the stack only.
+func (k *cost) operation(op opcode) {
+	p := price(op)
+	if k.sum += p; p == costAccess {
 		k.known++
-		return costAccess + 2*costDepth*k.line
-	case op == opTableGet, op == opTableSet, op>>8 == prefixSIMD:
-		return costAccess
-	case op >= 0x6d && op <= 0x70, op >= 0x7f && op <= 0x82, op >= 0xa8 && op <= 0xb1, op>>8 == prefixMisc:
-		return costTrap
+		k.sum += 2 * costLine * k.line
 	}
-	return 0
 }
 
 // inner adds an operation that is compiled to some blocks.
 func (k *cost) inner(own int) {
 	k.depth += 4
 	k.line = 0
-	k.sum += own + 12*costDepth*k.depth + 2*k.alive()
+	k.sum += own + costDepth*k.depth + 2*costKnown*k.known
 }
 
 func (k *cost) values(m *Module, in *instruction) int {

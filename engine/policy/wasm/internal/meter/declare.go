@@ -55,6 +55,9 @@ func (m *Module) readTypes(r *reader) error {
 			return err
 		}
 		m.types = append(m.types, t)
+		if err := m.spend(costType + costTyped*(t.params+t.results)); err != nil {
+			return err
+		}
 	}
 	return nil
 }

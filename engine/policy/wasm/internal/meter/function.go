@@ -65,36 +65,34 @@ func (m *Module) readLocals(r *reader, fn *function) error {
 
 // measure walks through the function, which decodes it, and holds what it will cost against the bounds.
 func (m *Module) measure(fn *function) error {
-	if err := m.survey(fn); err != nil {
-		return err
-	}
 	k := newCost(m, fn)
 	c := m.walk(*fn)
 	var in instruction
 	for {
-		dead := c.labels[len(c.labels)-1].dead
-		if !c.next(&in) || len(c.labels) == 0 {
+		dead := c.dead()
+		if !c.next(&in) {
 			break
 		}
-		k.instruction(&c, &in, dead)
+		fn.note(&in)
+		if len(c.labels) > 0 {
+			k.instruction(&c, &in, dead)
+		}
+	}
+	if c.err != nil {
+		return c.err
 	}
 	fn.frame = m.frame(fn, k)
 	return m.boundCost(fn, k)
 }
 
-// survey decodes the function and notes what is needed before it is walked through again.
-func (m *Module) survey(fn *function) error {
-	var in instruction
-	c := m.walk(*fn)
-	for c.next(&in) {
-		switch in.op {
-		case opCall, opCallIndirect:
-			fn.calls = true
-		case opLocalSet, opLocalTee:
-			fn.sets++
-		}
+// note keeps what is needed before the function is walked through again.
+func (fn *function) note(in *instruction) {
+	switch in.op {
+	case opCall, opCallIndirect:
+		fn.calls = true
+	case opLocalSet, opLocalTee:
+		fn.sets++
 	}
-	return c.err
 }
 
 // frame estimates the machine stack that a call of the function takes, from above. The compiler gives each value that is alive while another
@@ -105,18 +103,17 @@ func (m *Module) frame(fn *function, k *cost) uint32 {
 
 // boundCost holds one function's cost, and the module's so far.
 func (m *Module) boundCost(fn *function, k *cost) error {
-	locals := k.blocks * fn.locals
+	locals, total := k.blocks*fn.locals, k.total()
 	m.localsTimesBlocks += locals
 	m.branchTargets += k.targets
-	m.cost += k.total()
 	l := m.limits
 	for _, err := range []error{
 		m.boundOf(fn.index, "localsTimesBlocks", "locals times blocks", locals, l.LocalsTimesBlocks),
 		m.boundOf(fn.index, "branchTargets", "br_table targets", k.targets, l.BranchTargets),
-		m.boundOf(fn.index, "functionCost", "microseconds of compilation", k.total()/1000, l.FunctionCost),
+		m.boundOf(fn.index, "functionCost", "microseconds of compilation", total/1000, l.FunctionCost),
 		m.bound("moduleLocalsTimesBlocks", "locals times blocks", m.localsTimesBlocks, l.ModuleLocalsTimesBlocks),
 		m.bound("moduleBranchTargets", "br_table targets", m.branchTargets, l.ModuleBranchTargets),
-		m.bound("compileCost", "microseconds of compilation", m.cost/1000, m.compileCost()),
+		m.spend(total),
 	} {
 		if err != nil {
 			return err
@@ -125,11 +122,8 @@ func (m *Module) boundCost(fn *function, k *cost) error {
 	return nil
 }
 
-// compileCost is the bound for a module of this size. The other sections count no more than is usual beside as much code, for they are as
-// large as their author likes.
-func (m *Module) compileCost() int {
-	const mega = 1 << 20
-	code := m.sections[sectionCode]
-	size := min(len(m.data), (code.end-code.start)*8/5)
-	return min(m.limits.CompileCost, 1<<32) * max(mega/2, size) / mega
+// spend adds nanoseconds to what the module costs, and holds that against its bound.
+func (m *Module) spend(cost int) error {
+	m.cost += cost
+	return m.bound("compileCost", "microseconds of compilation", m.cost/1000, m.limits.CompileCost)
 }

@@ -5,20 +5,20 @@ import "reflect"
 // Limits bounds what a module may declare and contain. The zero value of a field means the default. The names of the fields, with a small
 // first letter, are the configuration keys that a LimitError names.
 type Limits struct {
-	ModuleBytes             int // the whole file; default 5 MiB, which keeps compiling below 300 MiB for what was measured
+	ModuleBytes             int // the whole file; default 5 MiB
 	Types                   int // default 10,000
 	Parameters              int // parameters and results of one type; default 64
 	Imports                 int // default 1,000
 	Functions               int // defined ones; default 30,000
-	FunctionBytes           int // of one function; default 256 KiB
+	FunctionBytes           int // of one function; default 64 KiB
 	Locals                  int // parameters included, of one function; default 2,000
 	LocalsTimesBlocks       int // of one function; default 50,000
 	ModuleLocalsTimesBlocks int // of all functions together; default 5,000,000
 	Nesting                 int // open control structures in a function; default 2,000
 	BranchTargets           int // of all br_table in a function; default 4,000
 	ModuleBranchTargets     int // of all functions together; default 1,000,000
-	FunctionCost            int // estimated microseconds to compile one function; default 150,000
-	CompileCost             int // the same for all functions together, for each MiB of the module, and half as much for a small one; default 2,500,000
+	FunctionCost            int // estimated microseconds to load one function; default 100,000
+	CompileCost             int // the same for the whole module; default 1,850,000
 	Globals                 int // default 1,000
 	Exports                 int // default 1,000
 	Tables                  int // default 4
@@ -39,15 +39,15 @@ func DefaultLimits() Limits {
 		Parameters:              64,
 		Imports:                 1_000,
 		Functions:               30_000,
-		FunctionBytes:           256 << 10,
+		FunctionBytes:           64 << 10,
 		Locals:                  2_000,
 		LocalsTimesBlocks:       50_000,
 		ModuleLocalsTimesBlocks: 5_000_000,
 		Nesting:                 2_000,
 		BranchTargets:           4_000,
 		ModuleBranchTargets:     1_000_000,
-		FunctionCost:            150_000,
-		CompileCost:             2_500_000,
+		FunctionCost:            100_000,
+		CompileCost:             1_850_000,
 		Globals:                 1_000,
 		Exports:                 1_000,
 		Tables:                  4,

@@ -76,9 +76,9 @@ func TestLimits(t *testing.T) {
 		}, "the module has 12 br_table targets, more than the 8 that moduleBranchTargets allows"},
 		{Limits{FunctionCost: 1_000}, 2_000, func(n int) []byte { return body(0, wt.Repeat(n/20, 0x02, empty, end)) },
 			"microseconds of compilation, more than the 1000 that functionCost allows"},
-		{Limits{CompileCost: 2_000}, 4_000, func(n int) []byte { // half of it for a small module
-			return repeat(n/50, func(b *wt.Builder, v int) { b.Func(v, nil) })
-		}, "microseconds of compilation, more than the 1000 that compileCost allows"},
+		{Limits{CompileCost: 2_000}, 4_000, func(n int) []byte {
+			return repeat(n/20, func(b *wt.Builder, v int) { b.Func(v, nil) })
+		}, "microseconds of compilation, more than the 2000 that compileCost allows"},
 		{Limits{Globals: 3}, 4, func(n int) []byte {
 			return repeat(n, func(b *wt.Builder, v int) { b.Global(wt.I32, true, wt.I32Const(0)) })
 		}, "the module has 4 globals, more than the 3 that globals allows"},
@@ -163,15 +163,17 @@ func TestExplosive(t *testing.T) {
 	}{
 		{"43 kB of locals and loops", body(2_000, each(2_000, func(i int) []byte { return wt.Cat(global, set(i)) }),
 			wt.Repeat(4_000, 0x03, empty, global, 0x0d, 0, end), each(2_000, func(i int) []byte { return wt.Cat(get(i), 0x24, 0) })), "localsTimesBlocks"},
-		{"80 kB of nested loops", body(1, wt.Repeat(1_900, 0x03, empty), wt.Repeat(1_900, global, 0x0d, 0, end),
+		{"50 kB of nested loops", body(1, wt.Repeat(1_900, 0x03, empty), wt.Repeat(1_900, global, 0x0d, 0, end),
 			wt.Repeat(1_900, 0x03, empty), wt.Repeat(1_900, global, 0x0d, 0, end)), "functionCost"},
-		{"a br_table of 250 kB", body(0, global, 0x0e, wt.U(250_000), zeroes(250_001)), "branchTargets"},
-		{"br_tables of 250 kB", body(0, wt.Repeat(70, 0x02, empty, global, 0x0e, wt.U(3_500), zeroes(3_501), end)), "branchTargets"},
-		{"250 kB of memory.fill", bodyWithMemory(wt.Repeat(28_000, 0x23, 0, 0x23, 0, 0x23, 0, 0xfc, 11, 0)), "functionCost"},
-		{"250 kB of branches", body(0, wt.Repeat(60_000, global, 0x0d, 0)), "functionCost"},
-		{"values that are alive in all blocks", body(0, wt.Repeat(30_000, global), wt.Repeat(30_000, global, 0x0d, 0), wt.Repeat(30_000, drop)), "functionCost"},
-		{"values below blocks", body(0, each(20_000, func(i int) []byte { return wt.Cat(global, wt.I32Const(int32(i)), 0x6a) }),
-			wt.Repeat(1_000, global, 0x04, empty, end), wt.Repeat(20_000, drop)), "functionCost"},
+		{"one function of 250 kB", body(0, wt.Repeat(250_000, 0x01)), "functionBytes"},
+		{"a br_table of 50 kB", body(0, global, 0x0e, wt.U(50_000), zeroes(50_001)), "branchTargets"},
+		{"br_tables of 50 kB", body(0, wt.Repeat(14, 0x02, empty, global, 0x0e, wt.U(3_500), zeroes(3_501), end)), "branchTargets"},
+		{"60 kB of memory.fill", bodyWithMemory(wt.Repeat(6_000, 0x23, 0, 0x23, 0, 0x23, 0, 0xfc, 11, 0)), "functionCost"},
+		{"60 kB of branches", body(0, wt.Repeat(15_000, global, 0x0d, 0)), "functionCost"},
+		{"values that are alive in all blocks", body(0, wt.Repeat(10_000, global), wt.Repeat(5_000, global, 0x0d, 0), wt.Repeat(10_000, drop)), "functionCost"},
+		{"values below blocks", body(0, each(5_000, func(i int) []byte { return wt.Cat(global, wt.I32Const(int32(i)), 0x6a) }),
+			wt.Repeat(1_000, global, 0x04, empty, end), wt.Repeat(5_000, drop)), "functionCost"},
+		{"values at targets", body(0, wt.Repeat(5_000, global), wt.Repeat(10, 0x02, empty, global, 0x0e, wt.U(300), zeroes(301), end), wt.Repeat(5_000, drop)), "functionCost"},
 		{"addresses below blocks", bodyWithMemory(wt.Cat(each(3_000, func(i int) []byte { return wt.Cat(global, wt.I32Const(int32(i)), 0x6a, 0x2d, 0, 0, drop) }),
 			wt.Repeat(1_000, global, 0x0d, 0))), "functionCost"},
 		{"depth that dead code hides", body(0, wt.Repeat(400, 0x02, empty, wt.Repeat(4, global, 0x0d, 1), 0x0c, 0,
@@ -180,6 +182,7 @@ func TestExplosive(t *testing.T) {
 		{"padding", wt.Cat(manyLocals(2_000), wt.Section(0, make([]byte, 4<<20))), "compileCost"},
 		{"10 kB of calls with 64 parameters and results", manyParameters(5_000), "functionCost"},
 		{"locals in 10,000 functions", manyLocals(10_000), "compileCost"},
+		{"dead code of 5 MB", manyDead(80), "compileCost"},
 	} {
 		_, err := Check(test.module, Limits{})
 		var limit *LimitError
@@ -219,6 +222,15 @@ func manyLocals(n int) []byte {
 	typ := b.Type(nil, nil)
 	for range n {
 		b.Body(typ, wt.Cat(1, wt.U(2_000), wt.I32, end))
+	}
+	return b.Bytes()
+}
+
+func manyDead(n int) []byte {
+	var b wt.Builder
+	typ := b.Type(nil, nil)
+	for range n {
+		b.Func(typ, nil, wt.Repeat(60_000, 0x00))
 	}
 	return b.Bytes()
 }

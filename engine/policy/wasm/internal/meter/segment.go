@@ -56,6 +56,9 @@ func (m *Module) readElements(r *reader) error {
 		if err := m.bound("elements", "elements", total, m.limits.Elements); err != nil {
 			return err
 		}
+		if err := m.spend(costSegment * count); err != nil {
+			return err
+		}
 		for ; count > 0 && r.err == nil; count-- {
 			if expressions {
 				m.constant(r)
@@ -109,6 +112,9 @@ func (m *Module) readData(r *reader) error {
 	}
 	if m.hasDataCount && n != m.dataCount {
 		return wrongAt(start, "%d data segments, %d were announced", n, m.dataCount)
+	}
+	if err := m.spend(costSegment * n); err != nil {
+		return err
 	}
 	total := 0
 	for ; n > 0 && r.err == nil; n-- {

@@ -63,7 +63,7 @@ func specDir(t testing.TB) string {
 
 // wide are limits that the specification's modules keep to.
 var wide = Limits{MemoryPages: 65_536, TableEntries: 1<<31 - 1, Parameters: 1_000, Locals: 100_000, Nesting: 10_000, Tables: 100, BranchTargets: 1 << 20,
-	ModuleBranchTargets: 1 << 20}
+	ModuleBranchTargets: 1 << 20, FunctionCost: 1 << 20}
 
 // TestSpecification runs the specification's tests on each module as it is and instrumented with ample fuel, in lockstep, and compares.
 func TestSpecification(t *testing.T) {
