@@ -91,7 +91,8 @@ func withConfig(report *rego.Report, file string, err error) *rego.Report {
 	return report
 }
 
-// checkFiles adds to the report which files of a configuration others may write.
+// checkFiles adds to the report which files of a configuration others may write, and
+// what it says and most likely does not mean.
 func checkFiles(file string, report *rego.Report) error {
 	if file == "" {
 		return nil
@@ -100,7 +101,7 @@ func checkFiles(file string, report *rego.Report) error {
 	if err != nil {
 		return err
 	}
-	for _, err := range errorsOf(c.checkTrust(file)) {
+	for _, err := range append(errorsOf(c.checkTrust(file)), c.warnings()...) {
 		report.Warnings = append(report.Warnings, problemOf(file, err))
 	}
 	return nil
@@ -149,7 +150,7 @@ func authorSettings(file string, paths []string) (*config, error) {
 	c := &config{Version: configVersion}
 	if file != "" {
 		var err error
-		if c, err = readConfig(file); err != nil {
+		if c, err = readWhole(file); err != nil {
 			return nil, err
 		}
 	}

@@ -61,6 +61,16 @@ func readConfig(file string) (*config, error) {
 	return c, nil
 }
 
+// readWhole is readConfig for those who go on to load what the file names: that must be
+// there.
+func readWhole(file string) (*config, error) {
+	c, err := readConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	return c, c.checkPaths()
+}
+
 // policyFlags say which policies a subcommand uses.
 type policyFlags struct {
 	config  string
@@ -84,7 +94,7 @@ func (f *policyFlags) settings() (*config, error) {
 	c := &config{Version: configVersion}
 	if f.config != "" {
 		var err error
-		if c, err = readConfig(f.config); err != nil {
+		if c, err = readWhole(f.config); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"sync"
@@ -65,7 +66,7 @@ func newService(ctx context.Context, file string, first *loaded) (*service, erro
 	s.pulse = &pulse{engine: s.engine}
 	var err error
 	if s.log, err = openLog(first.config.Audit.Config); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", first.config.At("audit.path"), err)
 	}
 	if err := s.connect(first.config); err != nil {
 		return nil, err

@@ -42,6 +42,9 @@ func load(ctx context.Context, file string) (*loaded, error) {
 	if !c.guards() {
 		return l, fmt.Errorf("%s: neither validator.enabled nor proxy.enabled is set: there is nothing to do", file)
 	}
+	if err := c.checkPaths(); err != nil {
+		return l, err
+	}
 	if err := c.checkTrust(file); err != nil {
 		return l, err
 	}

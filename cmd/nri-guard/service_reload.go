@@ -91,6 +91,9 @@ func (s *service) announce(ctx context.Context) {
 		parts = append(parts, fmt.Sprintf("%s %d", e, count[e]))
 	}
 	log.G(ctx).WithField("revision", l.set.Revision()).Infof("Loaded %d policies (%s)", len(l.set.Policies()), strings.Join(parts, ", "))
+	for _, w := range l.config.warnings() {
+		log.G(ctx).Warn(w)
+	}
 	if strips := l.set.Strips(); len(strips) > 0 && s.proxy == nil {
 		log.G(ctx).Warnf("A validator cannot strip; these policies deny: %s", strings.Join(strips, ", "))
 	}
