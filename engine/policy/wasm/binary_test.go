@@ -1,12 +1,8 @@
 package wasm_test
 
 import (
-	"errors"
 	"maps"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -54,25 +50,15 @@ func corpus() map[string][]byte {
 // The program answers for modules that nobody has seen: it ends with 1 or 2, within
 // two seconds of processor time and 300 MiB, whatever they do.
 func TestProgramOnHostileModules(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "nri-guard")
-	if out, err := exec.Command("go", "build", "-o", program, "../../../cmd/nri-guard").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	program := built(t)
 	modules := corpus()
 	for _, name := range slices.Sorted(maps.Keys(modules)) {
-		cmd := exec.Command(program, "eval", "--profile", "privileged", "--wasm", "own="+file(t, modules[name]), "../../../cmd/nri-guard/reference.json")
-		out, err := cmd.CombinedOutput()
-		var exit *exec.ExitError
-		if err != nil && !errors.As(err, &exit) {
-			t.Fatalf("%s: %v", name, err)
+		u := within(t, program, file(t, modules[name]), 2*time.Second)
+		if u.Code != 1 && u.Code != 2 {
+			t.Errorf("%s: exit code %d\n%s", name, u.Code, u.output)
 		}
-		used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		memory := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10
-		if code := cmd.ProcessState.ExitCode(); code != 1 && code != 2 {
-			t.Errorf("%s: exit code %d\n%s", name, code, out)
-		}
-		if (used > 2*time.Second || memory > 300) && !raced {
-			t.Errorf("%s: %v of processor time, %d MiB", name, used, memory)
+		if (u.Time > 2*time.Second || u.Memory > 300) && !raced {
+			t.Errorf("%s: %v of processor time, %d MiB", name, u.Time, u.Memory)
 		}
 	}
 }

@@ -2,80 +2,39 @@ package wasm_test
 
 import (
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"syscall"
+	"sort"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
-	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/wasmtest"
 )
 
-// shape is code that makes the compiler do a great deal: values that stay on the
-// operand stack, below blocks or calls.
-type shape struct {
-	globals int
-	values  int
-	value   func(i int) []byte
-	step    []byte // as often as the limits let it be
+// estimate is what loading a module is estimated to take, in microseconds; more than any
+// module may if it is refused for something else.
+func estimate(module []byte) int {
+	return sort.Search(10_000_000, func(n int) bool {
+		_, err := meter.Check(module, meter.Limits{MemoryPages: 256, CompileCost: n + 1})
+		return err == nil
+	})
 }
 
-// shapes are those of which each cost a small module seconds and gigabytes before it
-// had a term in the estimate of compiling.
-func shapes() map[string]shape {
-	global := []byte{opGlobalGet, 0}
-	sum := func(i int) []byte { return wasmtest.Cat(global, wasmtest.I32Const(int32(i)), opI32Add) }
-	load := func(i int) []byte { return wasmtest.Cat(sum(i), opI32Load, 0, 0) }
-	call := []byte{opCall, 6} // what the module has behind its imports
-	branch := wasmtest.Cat(global, opBranchIf, 0)
-	exit := func(op int) []byte { return wasmtest.Cat(global, opIf, void, op, opEnd) }
-	return map[string]shape{
-		"calls with many globals":             {990, 0, sum, call},
-		"functions with many globals":         {990, 0, sum, nil},
-		"values below branches":               {1, 5_000, sum, branch},
-		"values below ifs":                    {1, 300, sum, wasmtest.Cat(global, opIf, void, opEnd)},
-		"values below returns":                {51, 300, sum, exit(0x0f)},
-		"returns":                             {51, 0, sum, exit(0x0f)},
-		"traps":                               {1, 0, sum, exit(opUnreachable)},
-		"addresses before branches":           {1, 3_000, load, branch},
-		"values of globals below branches":    {990, 300, func(i int) []byte { return wasmtest.Cat(opGlobalGet, wasmtest.U(i)) }, branch},
-		"values below tables of branches":     {1, 2_000, sum, wasmtest.Cat(opBlock, void, global, 0x0e, wasmtest.U(20), make([]byte, 21), opEnd)},
-		"stores":                              {1, 0, sum, wasmtest.Cat(global, global, opI32Store, 2, 0)},
-		"globals that are looked for far off": {3, 0, sum, wasmtest.Cat(wasmtest.Repeat(20, opGlobalGet, 2, opDrop), branch)},
-	}
-}
-
-// module has so many steps in each of so many functions.
-func (s shape) module(steps, functions int) []byte {
-	c := newCommand()
-	for range s.globals {
-		c.Global(wasmtest.I32, true, wasmtest.I32Const(0))
-	}
-	var body []byte
-	for i := range s.values {
-		body = append(body, s.value(i)...)
-	}
-	body = append(body, wasmtest.Repeat(steps, s.step)...)
-	body = append(body, wasmtest.Repeat(s.values, opGlobalSet, 0)...)
-	nothing := c.Type(nil, nil)
-	c.Func(nothing, nil)
-	for range functions {
-		c.Func(nothing, nil, body)
-	}
-	return c.module()
-}
-
-// worst is the module of up to 1 MB with the most steps in a function, and with the
-// most of these functions, that the limits let through.
-func (s shape) worst() []byte {
-	admitted := func(m []byte) bool {
-		_, err := meter.Check(m, meter.Limits{MemoryPages: 256})
-		return err == nil && len(m) <= 1<<20
-	}
-	steps := most(func(n int) bool { return admitted(s.module(n, 1)) })
-	return s.module(steps, most(func(n int) bool { return admitted(s.module(steps, n)) }))
+// worst is the module with the most steps in a function that costs no more than that,
+// and the most of these functions beside what it is filled with.
+func (s shape) worst(budget, function int, f filling) []byte {
+	steps := most(func(n int) bool {
+		_, err := meter.Check(s.module(n, 1, filling{}), meter.Limits{MemoryPages: 256, FunctionCost: function})
+		return err == nil
+	})
+	none, one := estimate(s.module(steps, 0, filling{})), estimate(s.module(steps, 1, filling{}))
+	filled := estimate(s.module(steps, 0, filling{body: f.body, functions: min(f.functions, 1)})) - none
+	each := len(s.module(steps, 2, filling{})) - len(s.module(steps, 1, filling{}))
+	room := meter.DefaultLimits().ModuleBytes - len(s.module(0, 0, f)) - 1_000
+	return s.module(steps, min((budget-none-f.functions*filled)/(one-none+1), room/each, 29_000-f.functions), f)
 }
 
 // most is nearly the greatest number for which something holds that holds for all
@@ -96,27 +55,63 @@ func most(holds func(n int) bool) int {
 	return low
 }
 
-// No module of up to 1 MB takes longer to be loaded than three seconds of processor
-// time, or more than 300 MiB: neither the worst of what the limits let through, nor
-// what they refuse.
-func TestLoadingIsBounded(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "nri-guard")
-	if out, err := exec.Command("go", "build", "-o", program, "../../../cmd/nri-guard").CombinedOutput(); err != nil {
+// allowedTime is what loading and asking the worst module may take here: two seconds, or as
+// much longer as the largest example takes longer than it does where little else runs.
+func allowedTime(t *testing.T, program string) time.Duration {
+	t.Helper()
+	module := filepath.Join(t.TempDir(), "command.wasm")
+	build := exec.Command("go", "build", "-o", module, "../../../wasm-examples/command")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	all := shapes()
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		m := all[name].worst()
-		cmd := exec.Command(program, "check", "--wasm", "own="+file(t, m))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
-			continue
+	const quiet = 1750 * time.Millisecond
+	example := within(t, program, module, quiet).Time
+	t.Logf("the largest example: %v of processor time", example)
+	return 2 * time.Second * max(example, quiet) / quiet
+}
+
+// Whatever a module consists of, and however large it is, the program ends within two
+// seconds of processor time and 300 MiB. Each shape is measured at a third of the
+// bound, for which it may take a third of the time and what starting takes, and some at
+// the bound itself, beside what makes them large.
+func TestLoadingIsBounded(t *testing.T) {
+	program := built(t)
+	limit := allowedTime(t, program)
+	bound := meter.DefaultLimits().CompileCost
+	all, fill := shapes(), fillings()
+	measure := func(name string, module []byte, budget int, may time.Duration) {
+		if _, err := meter.Check(module, meter.Limits{MemoryPages: 256, CompileCost: budget * 4 / 5}); err == nil && len(module) < 5_000_000 {
+			t.Errorf("%s, %d bytes: costs less than it may", name, len(module))
 		}
-		used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-		memory := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss >> 10
-		t.Logf("%s: %d bytes, %v of processor time, %d MiB", name, len(m), used, memory)
-		if (used > 3*time.Second || memory > 300) && !raced {
-			t.Errorf("%s, %d bytes: %v of processor time, %d MiB", name, len(m), used, memory)
+		u := within(t, program, file(t, module), may)
+		t.Logf("%s, %d bytes: %v of processor time, %d MiB", name, len(module), u.Time, u.Memory)
+		if u.Code != 2 || strings.Contains(u.output, "limits.") {
+			t.Errorf("%s: exit code %d\n%s", name, u.Code, u.output)
+		}
+		if (u.Time > may || u.Memory > 300) && !raced {
+			t.Errorf("%s, %d bytes: %v of processor time, %d MiB; it may take %v", name, len(module), u.Time, u.Memory, may)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		measure(name, all[name].worst(bound/3, modest, filling{}), bound/3, limit/3+100*time.Millisecond)
+	}
+	for _, c := range []struct {
+		shape    string
+		function int
+		filling  string
+	}{
+		{"references", modest, "nothing"},
+		{"dead code", modest, "nothing"},
+		{"comparisons of comparisons", modest, "nops"},
+		{"loads of what was loaded", modest, "dead code"},
+		{"traps", modest, "constants"},
+		{"returns", modest, "functions"},
+		{"values below ifs", 100_000, "data"},
+	} {
+		measure(c.shape+" and "+c.filling, all[c.shape].worst(bound, c.function, fill[c.filling]), bound, limit)
+	}
 }
+
+// modest is what a function may cost before what is beyond counts several times.
+const modest = 14_000

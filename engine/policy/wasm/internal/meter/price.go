@@ -14,14 +14,14 @@ const (
 
 	costPlain    = 360 // an instruction
 	costMove     = 140 // a local, or a constant
-	costCompare  = 450 // a comparison or a count of bits
-	costDead     = 400 // one that is not reached: not compiled, but metered
+	costCompare  = 520 // a comparison or a count of bits
+	costDead     = 600 // one that is not reached: not compiled, but metered
 	costMutable  = 4_000
 	costAccess   = 3_450 // of memory
 	costTrap     = 2_600 // of a division or truncation
 	costVector   = 1_250
 	costTable    = 2_700 // an access of a table
-	costRuntime  = 2_000 // a call of wazero's own
+	costRuntime  = 2_600 // a call of wazero's own
 	costCall     = 6_000
 	costIndirect = 10_000 // call_indirect
 	costValue    = 225    // a parameter or result of a call
