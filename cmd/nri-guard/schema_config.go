@@ -19,6 +19,7 @@ func configSchema() map[string]any {
 	properties["version"].(map[string]any)["const"] = configVersion
 	itemsOf(properties["plugins"])["required"] = []string{"name"}
 	itemsOf(properties["exemptions"])["required"] = []string{"policy", "namespaces"}
+	restrict(s)
 	return s
 }
 
