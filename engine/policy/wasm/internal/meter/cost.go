@@ -191,16 +191,11 @@ func (k *cost) plain(c *code, in *instruction) {
 	case opRefFunc, opDataDrop, opElemDrop:
 		k.sum += costRuntime
 	default:
-		k.operation(op)
-	}
-}
-
-// operation adds what takes operands from the stack only.
-func (k *cost) operation(op opcode) {
-	p := price(op)
-	if k.sum += p; p == costAccess {
-		k.known++
-		k.sum += 2 * costLine * k.line
+		k.sum += price(op)
+		if accesses(op) {
+			k.known++
+			k.sum += 2 * costLine * k.line
+		}
 	}
 }
 

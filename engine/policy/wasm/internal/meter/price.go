@@ -32,7 +32,7 @@ const (
 	costBlock     = 1_250
 	costBranch    = 400
 	costTarget    = 300 // of a br_table
-	costSearch    = 1   // a step along the branches to one block
+	costSearch    = 1   // a step along the branches to one block, one for each pair of them
 	costDepth     = 42  // a step up a chain of dominators
 	costLookup    = 10  // a step up a chain of blocks, for a local
 	costLine      = 80  // the same, for a global
@@ -43,8 +43,8 @@ const (
 	costLive      = 25  // a value of a local, a global or on the operand stack that is alive there, or at a target
 	costKnown     = 7   // an address that is known there to lie in memory
 
-	// What the compiler has in its hands for a function that costs more than this no longer fits the processor's caches, so that the rest
-	// costs more by that factor.
+	// What the compiler remembers of a function that costs more than this no longer fits the processor's caches: what is beyond costs so many
+	// times more.
 	cached       = 15_000_000
 	costUncached = 3
 )
@@ -52,7 +52,7 @@ const (
 // price is that of an instruction that takes operands from the stack only.
 func price(op opcode) int {
 	switch {
-	case immediateOf(op) == immAccess, immediateOf(op) == immAccessLane:
+	case accesses(op):
 		return costAccess
 	case op == opTableGet, op == opTableSet:
 		return costTable
@@ -66,4 +66,10 @@ func price(op opcode) int {
 		return costCompare
 	}
 	return costPlain
+}
+
+// accesses tells whether an instruction reads or writes one value in memory.
+func accesses(op opcode) bool {
+	imm := immediateOf(op)
+	return imm == immAccess || imm == immAccessLane
 }
