@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/containerd/nri/pkg/api"
-	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/nri-guard/nri-guard/engine/audit"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
@@ -101,7 +100,7 @@ func (c *config) checkValidator(f *findings) {
 func (c *config) checkProxy(f *findings) {
 	p := c.Proxy
 	checkSocket(f, "proxy.socket", p.Socket)
-	if p.Enabled && c.Runtime.Socket != "" && sameFile(p.Socket, c.Runtime.Socket) {
+	if p.Enabled && c.Runtime.Socket != "" && p.socket().At(c.Runtime.Socket) {
 		f.add("proxy.socket", "%s is the runtime's own socket (runtime.socket is %s): have the runtime listen elsewhere", p.Socket, c.Runtime.Socket)
 	}
 	switch mode := p.Mode; {
@@ -229,17 +228,4 @@ func (a *adminConfig) check(f *findings) {
 	case !ip.IsLoopback() && !a.Public:
 		f.add("admin.address", "%s can be reached from other machines; if that is meant, set admin.public", host)
 	}
-}
-
-// sameFile says whether two paths name one file, through symbolic links too.
-// Neither needs to exist.
-func sameFile(a, b string) bool {
-	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
-	if errA == nil && errB == nil && os.SameFile(infoA, infoB) {
-		return true
-	}
-	a, errA = securejoin.SecureJoin("/", a)
-	b, errB = securejoin.SecureJoin("/", b)
-	return errA == nil && errB == nil && a == b
 }

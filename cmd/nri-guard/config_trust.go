@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
+	"github.com/nri-guard/nri-guard/engine/nri/trust"
 )
 
 // checkTrust finds what the configuration names and others may write: the file

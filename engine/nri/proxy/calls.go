@@ -30,7 +30,7 @@ type call struct {
 func reading(empty func() proto.Message, payload []byte) func() (proto.Message, error) {
 	return sync.OnceValues(func() (proto.Message, error) {
 		m := empty()
-		return m, trust(payload, m)
+		return m, unmarshalRuntime(payload, m)
 	})
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
+	securejoin "github.com/cyphar/filepath-securejoin"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/nri"
@@ -150,7 +152,7 @@ func (c Config) complete() (Config, error) {
 		}
 	}
 	c.Socket.Path, c.Runtime = filepath.Clean(c.Socket.Path), filepath.Clean(c.Runtime)
-	if sameFile(c.Socket.Path, c.Runtime) {
+	if c.Socket.At(c.Runtime) {
 		return c, fmt.Errorf("proxy: %s is both the proxy's socket and the runtime's; move the runtime's (socket_path) to a directory that only root can enter", c.Runtime)
 	}
 	if c.Socket.Mode == 0 {
@@ -163,17 +165,15 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// sameFile says whether two paths lead to one place, through whatever links.
-func sameFile(a, b string) bool { return a == b || physical(a) == physical(b) }
-
-// physical resolves links in the directory of a path, as far as it exists.
-func physical(path string) string {
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		if parent := filepath.Dir(path); parent != path {
-			return filepath.Join(physical(parent), filepath.Base(path))
-		}
-		return path
+// At says whether a path leads to the socket's place, through links too. Nothing needs
+// to be there.
+func (s Socket) At(path string) bool {
+	mine, errMine := os.Stat(s.Path)
+	other, errOther := os.Stat(path)
+	if errMine == nil && errOther == nil && os.SameFile(mine, other) {
+		return true
 	}
-	return filepath.Join(dir, filepath.Base(path))
+	own, errMine := securejoin.SecureJoin("/", s.Path)
+	path, errOther = securejoin.SecureJoin("/", path)
+	return errMine == nil && errOther == nil && own == path
 }

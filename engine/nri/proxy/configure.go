@@ -20,7 +20,7 @@ func (l *link) show(m *method, req *ttrpc.Request) (changed bool, err error) {
 		return false, nil
 	}
 	request := m.request()
-	if err := trust(req.GetPayload(), request); err != nil {
+	if err := unmarshalRuntime(req.GetPayload(), request); err != nil {
 		return false, err
 	}
 	if configure {

@@ -96,7 +96,7 @@ func TestWhatIsNotLaunched(t *testing.T) {
 			`nonsense is not started: invalid plugin name "nonsense"`,
 			`1-short is not started: invalid plugin index "1"`,
 			"20-wasm is not started: it is a WebAssembly plugin, which the runtime runs inside of itself",
-			"30-open is not started: others may write to",
+			"30-open is not started: others may write it: ",
 			"40-broken could not be started",
 		} {
 			if !strings.Contains(problem, want) {
@@ -115,7 +115,7 @@ func TestLaunchDirectoryThatOthersMayWrite(t *testing.T) {
 		}
 	})
 	eventually(t, "it is told", func() bool {
-		return strings.Contains(r.proxy.Status().Problem, "directory of NRI plugins: others may write to")
+		return strings.Contains(r.proxy.Status().Problem, "directory of NRI plugins: others may write it: ")
 	})
 	if got := r.proxy.Status().Plugins; len(got) != 0 {
 		t.Errorf("started: %v", got)

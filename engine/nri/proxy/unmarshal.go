@@ -30,15 +30,15 @@ func unmarshal(payload []byte, m proto.Message) error {
 			return unreadableError{fmt.Errorf("%s has too many fields; at most %d are allowed", about.Name(), maxFields)}
 		}
 	}
-	if err := trust(payload, m); err != nil {
+	if err := unmarshalRuntime(payload, m); err != nil {
 		return unreadableError{err}
 	}
 	return nil
 }
 
-// trust reads what the runtime sends, which has as many fields as there are
+// unmarshalRuntime reads what the runtime sends, which has as many fields as there are
 // containers.
-func trust(payload []byte, m proto.Message) error {
+func unmarshalRuntime(payload []byte, m proto.Message) error {
 	if err := proto.Unmarshal(payload, m); err != nil {
 		return fmt.Errorf("%s cannot be read: %w", m.ProtoReflect().Descriptor().Name(), err)
 	}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/trust"
 )
 
 // Guard is what the guard is configured to do.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/trust"
+	"github.com/nri-guard/nri-guard/engine/nri/trust"
 )
 
 // TestTree has cases as steps that make a tree below DIR, and what is said of

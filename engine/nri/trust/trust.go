@@ -77,6 +77,17 @@ func (c *Checker) Tree(path string) error {
 	})
 }
 
+// Resolve is Path for a file that is there, and returns its path without symbolic
+// links.
+func (c *Checker) Resolve(path string) (string, error) {
+	real, err := c.resolve(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = os.Lstat(c.on(real))
+	return real, err
+}
+
 // resolve checks every component of a path, and returns the path without symbolic
 // links.
 func (c *Checker) resolve(path string) (string, error) {
