@@ -181,7 +181,7 @@ func judgeable(ctx context.Context, e *engine.Engine, requests []*request.Reques
 
 // alone measures what one policy costs when it is the only one.
 func (b *bench) alone(ctx context.Context, set *policy.Set, name string, reviews []*engine.Review) (policyCost, error) {
-	one, err := set.Alone(ctx, name)
+	one, err := set.Alone(name)
 	if err != nil {
 		return policyCost{}, err
 	}

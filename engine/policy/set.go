@@ -75,7 +75,7 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 	if errs = append(errs, more...); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	if s.judges, err = s.judgesOf(ctx, s.enforced); err != nil {
+	if s.judges, err = s.judgesOf(s.enforced); err != nil {
 		return nil, err
 	}
 	s.rules = engine.Rules{Policies: s, Grants: grants, Exemptions: exemptions, Timeout: time.Duration(cfg.Policy.Timeout)}
@@ -84,12 +84,12 @@ func Load(ctx context.Context, cfg Config) (*Set, error) {
 }
 
 // judgesOf returns who asks the policies with these enforcements.
-func (s *Set) judgesOf(ctx context.Context, enforced map[string]engine.Enforcement) ([]Judge, error) {
+func (s *Set) judgesOf(enforced map[string]engine.Enforcement) ([]Judge, error) {
 	own := map[string]engine.Enforcement{}
 	for _, p := range s.program.Policies() {
 		own[p.Name] = enforced[p.Name]
 	}
-	asked, err := s.program.Judge(ctx, own)
+	asked, err := s.program.Judge(own)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func (s *Set) Strips() []string {
 
 // Alone returns a judge that asks one of the set's policies only, whether it is in
 // force or not, to measure what it costs.
-func (s *Set) Alone(ctx context.Context, name string) (Judge, error) {
+func (s *Set) Alone(name string) (Judge, error) {
 	if _, ok := s.enforced[name]; !ok {
 		return nil, fmt.Errorf("there is no policy %q", name)
 	}
@@ -184,7 +184,7 @@ func (s *Set) Alone(ctx context.Context, name string) (Judge, error) {
 		enforcement[other] = engine.Off
 	}
 	enforcement[name] = engine.Deny
-	judges, err := s.judgesOf(ctx, enforcement)
+	judges, err := s.judgesOf(enforcement)
 	return together(judges), err
 }
 

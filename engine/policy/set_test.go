@@ -271,14 +271,14 @@ func TestAlone(t *testing.T) {
 	if v := set.Judge(t.Context(), r); len(v.Violations) != 1 || v.Violations[0].Policy != "environment" {
 		t.Errorf("all: %+v", v)
 	}
-	own, err := set.Alone(t.Context(), "own")
+	own, err := set.Alone("own")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v := own.Judge(t.Context(), r); len(v.Violations) != 1 || v.Violations[0].Policy != "own" {
 		t.Errorf("alone: %+v", v)
 	}
-	if _, err := set.Alone(t.Context(), "none"); err == nil {
+	if _, err := set.Alone("none"); err == nil {
 		t.Error("there is no such policy")
 	}
 }

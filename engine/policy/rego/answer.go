@@ -6,9 +6,9 @@ import (
 	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
 // The keys of an entry that is an object.
@@ -19,13 +19,13 @@ const (
 
 // answer adds to the verdict what one policy answered. Whatever is no well-formed
 // answer is a failure of the policy.
-func (a *asked) answer(result topdown.QueryResult, v *engine.Verdict) {
-	violations, err1 := a.entries(result[a.deny.variable])
+func (a *asked) answer(result plan.Result, v *engine.Verdict) {
+	violations, err1 := a.entries(result[denied])
 	v.Violations = append(v.Violations, violations...)
 	var err2 error
 	if a.warns {
 		var warnings []engine.Violation
-		warnings, err2 = a.entries(result[a.warn.variable])
+		warnings, err2 = a.entries(result[warned])
 		v.Warnings = append(v.Warnings, warnings...)
 	}
 	if err := errors.Join(err1, err2); err != nil {

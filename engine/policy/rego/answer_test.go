@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -26,9 +26,9 @@ func TestAnswer(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := newAsked(&policy{Policy: Policy{Name: "p"}, warns: true}, engine.Strip, 0)
-			result := topdown.QueryResult{}
-			for v, text := range map[ast.Var]string{a.deny.variable: tt.deny, a.warn.variable: tt.warn} {
+			a := &asked{&policy{Policy: Policy{Name: "p"}, warns: true}, engine.Strip}
+			result := plan.Result{}
+			for v, text := range map[ast.Var]string{denied: tt.deny, warned: tt.warn} {
 				if text != "" {
 					result[v] = ast.MustParseTerm(text)
 				}
@@ -54,16 +54,17 @@ func TestAnswer(t *testing.T) {
 
 // TestPanic: a panic is a failure of the policy that it happens in.
 func TestPanic(t *testing.T) {
-	s := Sources{Library: many(1, 1), Config: map[string]any{"a": "b"}, Paths: []string{"testdata/panics.rego"}}
-	j := newJudge(t, program(t, s))
-	j.base = documents{} // looking up a document dereferences nil
+	j := newJudge(t, program(t, Sources{Library: many(3, 3)}))
+	j.asked[1].query = &plan.Query{}
 	v := j.Judge(t.Context(), &engine.Review{Changes: []*engine.Change{
-		{ID: "m", Field: engine.MountPoint, Op: engine.Add, Key: "/forbidden/0", Value: &engine.Mount{}}}})
-	if len(v.Violations) != 1 || v.Violations[0].Policy != "p0" {
+		{ID: "m0", Field: engine.MountPoint, Op: engine.Add, Key: "/forbidden/0", Value: &engine.Mount{}},
+		{ID: "m2", Field: engine.MountPoint, Op: engine.Add, Key: "/forbidden/2", Value: &engine.Mount{}},
+	}})
+	if len(v.Violations) != 2 || v.Violations[0].Policy != "p0" || v.Violations[1].Policy != "p2" {
 		t.Errorf("violations: %+v", v.Violations)
 	}
 	const want = "panic: runtime error: invalid memory address or nil pointer dereference"
-	if len(v.Failures) != 1 || v.Failures[0].Policy != "panics" || !strings.HasPrefix(v.Failures[0].Message, want) {
+	if len(v.Failures) != 1 || v.Failures[0].Policy != "p1" || !strings.HasPrefix(v.Failures[0].Message, want) {
 		t.Errorf("failures: %+v", v.Failures)
 	}
 }

@@ -26,7 +26,7 @@ func baseline(tb testing.TB) (*Program, map[string]engine.Enforcement) {
 
 func BenchmarkJudge(b *testing.B) {
 	p, off := baseline(b)
-	j, err := p.Judge(b.Context(), off)
+	j, err := p.Judge(off)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func BenchmarkJudge(b *testing.B) {
 
 func BenchmarkConversion(b *testing.B) {
 	p, off := baseline(b)
-	j, err := p.Judge(b.Context(), off)
+	j, err := p.Judge(off)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func throughJSON(tb testing.TB, p *Program, off map[string]engine.Enforcement, r
 // is at least twice as fast as through JSON.
 func BenchmarkAgainstJSON(b *testing.B) {
 	p, off := baseline(b)
-	j, err := p.Judge(b.Context(), off)
+	j, err := p.Judge(off)
 	if err != nil {
 		b.Fatal(err)
 	}

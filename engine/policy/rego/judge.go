@@ -2,6 +2,7 @@ package rego
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -10,38 +11,33 @@ import (
 	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
-	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
-// maxQueries bounds the queries that a judge keeps. There is one for each set of
-// change fields that was ever seen together, and plugins choose those sets.
-const maxQueries = 64
+// maxKept bounds the lists of policies that a judge keeps. There is one for each
+// set of change fields that was ever seen together, and plugins choose those sets.
+const maxKept = 64
 
 // Judge asks policies of a program. It is safe for concurrent use.
 type Judge struct {
-	program  *Program
-	asked    []*asked // by name
-	relevant fieldSet // fields that some policy needs
-	encoder  *encoder
-	base     documents
-	store    storage.Store
-	txn      storage.Transaction
-	queries  sync.Map // fieldSet -> *query
-	kept     atomic.Int64
+	program   *Program
+	asked     []*asked // by name
+	relevant  fieldSet // fields that some policy needs
+	encoder   *encoder
+	concerned sync.Map // fieldSet -> []*asked
+	kept      atomic.Int64
 }
 
 // Judge returns a judge that asks the policies with these enforcements, by name;
 // a policy that is not named is enforced as its metadata says, and one that is
 // [engine.Off] is not asked.
-func (p *Program) Judge(ctx context.Context, enforcement map[string]engine.Enforcement) (*Judge, error) {
-	j := &Judge{program: p, base: documents{p.data}}
+func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, error) {
+	j := &Judge{program: p}
 	rules := map[*ast.Rule]bool{}
-	for i, x := range p.policies {
+	for _, x := range p.policies {
 		e, ok := enforcement[x.Name]
 		if !ok {
 			e = x.Enforcement
@@ -49,7 +45,7 @@ func (p *Program) Judge(ctx context.Context, enforcement map[string]engine.Enfor
 		if e == engine.Off {
 			continue
 		}
-		j.asked = append(j.asked, newAsked(x, e, i))
+		j.asked = append(j.asked, &asked{x, e})
 		for _, n := range x.needs {
 			j.relevant |= n
 		}
@@ -61,41 +57,34 @@ func (p *Program) Judge(ctx context.Context, enforcement map[string]engine.Enfor
 		}
 	}
 	j.encoder = newEncoder(readPaths(p.compiler, rules))
-	j.store = inmem.NewFromASTObject(p.data)
-	txn, err := j.store.NewTransaction(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open the store of documents: %w", err)
-	}
-	j.txn = txn
 	return j, nil
 }
 
-// Judge asks every policy that the changes of the review concern, all in one
-// query. Where that fails each is asked alone, so that the failure gets a name and
-// the others get their say: one half of the time until the deadline is for the
-// query, the other for that.
+// Judge asks every policy that the changes of the review concern, one after the
+// other. One that has no answer in its share of half of the time until the deadline
+// is asked again when the others have had their say.
 //
 // It returns by the deadline even where a policy does not: its evaluation then
 // ends by itself, without anybody waiting for it.
 func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
-	q := j.query(j.present(r))
-	if len(q.asked) == 0 {
+	list := j.concern(j.present(r))
+	if len(list) == 0 {
 		return engine.Verdict{}
 	}
 	if ctx.Err() != nil {
-		return late(q)
+		return late(list)
 	}
 	done := make(chan engine.Verdict, 1)
 	go func() {
 		reserveStack()
-		done <- j.judge(ctx, q, r)
+		done <- j.judge(ctx, list, r)
 	}()
 	select {
 	case v := <-done:
 		return v
 	case <-ctx.Done():
 	}
-	return late(q)
+	return late(list)
 }
 
 // present are the change fields that the review has, as far as they matter to
@@ -117,21 +106,21 @@ func (j *Judge) present(r *engine.Review) fieldSet {
 	return set & j.relevant
 }
 
-// query returns the query for reviews that have these fields.
-func (j *Judge) query(present fieldSet) *query {
-	if q, ok := j.queries.Load(present); ok {
-		return q.(*query)
+// concern returns the policies that reviews concern that have these fields.
+func (j *Judge) concern(present fieldSet) []*asked {
+	if list, ok := j.concerned.Load(present); ok {
+		return list.([]*asked)
 	}
-	q := &query{}
+	var list []*asked
 	for _, a := range j.asked {
 		if a.concerned(present) {
-			q.add(a)
+			list = append(list, a)
 		}
 	}
-	if j.kept.Add(1) <= maxQueries {
-		j.queries.Store(present, q)
+	if j.kept.Add(1) <= maxKept {
+		j.concerned.Store(present, list)
 	}
-	return q
+	return list
 }
 
 // reserveStack makes the new goroutine's stack as large as an evaluation needs it.
@@ -143,39 +132,51 @@ func reserveStack() { touch(&[64 << 10]byte{}) }
 //go:noinline
 func touch(room *[64 << 10]byte) { room[0] = 1 }
 
-// judge asks all in batches, and one by one where that fails.
-func (j *Judge) judge(ctx context.Context, q *query, r *engine.Review) engine.Verdict {
+// judge asks the policies, and those that are late once more.
+func (j *Judge) judge(ctx context.Context, list []*asked, r *engine.Review) engine.Verdict {
 	input, err := j.encode(r)
 	if err != nil {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
-	var v engine.Verdict
-	var alone []*asked
-	rules := topdown.NewVirtualCache() // what one batch found others need not find again
-	for i, b := range q.batches {
-		result, err := j.run(ctx, b.body, input, rules, share(ctx, 2*len(q.batches)-i))
-		switch {
-		case err == nil:
-			for _, a := range b.asked {
-				a.answer(result, &v)
-			}
-		case len(q.asked) == 1:
-			v.Failures = append(v.Failures, b.asked[0].failure(err))
-		default:
-			alone = append(alone, b.asked...)
-			rules = topdown.NewVirtualCache()
-		}
+	round := &round{Judge: j, input: input}
+	slow := list
+	if len(list) > 1 {
+		slow = round.ask(ctx, list, len(list))
 	}
-	for i, a := range alone {
-		// One share is left at the end, for the decision itself.
-		result, err := j.run(ctx, a.alone, input, nil, share(ctx, len(alone)-i+1))
-		if err != nil {
-			v.Failures = append(v.Failures, a.failure(err))
+	for _, a := range round.ask(ctx, slow, 1) {
+		round.verdict.Failures = append(round.verdict.Failures, a.failure(errLate))
+	}
+	return round.verdict
+}
+
+// round is the asking of policies about one review.
+type round struct {
+	*Judge
+	input      *ast.Term
+	evaluation *plan.Evaluation // what one policy found others need not find again
+	verdict    engine.Verdict
+}
+
+// ask asks policies one after the other, each of which gets its share of the time,
+// and returns those that were late. Some shares are left at the end.
+func (r *round) ask(ctx context.Context, list []*asked, left int) (slow []*asked) {
+	for i, a := range list {
+		if r.evaluation == nil {
+			r.evaluation = r.program.plan.Begin(ctx, r.input)
+		}
+		result, err := a.run(ctx, r.evaluation, share(ctx, len(list)-i+left))
+		if err == nil {
+			a.answer(result, &r.verdict)
 			continue
 		}
-		a.answer(result, &v)
+		r.evaluation = nil
+		if errors.Is(err, errLate) {
+			slow = append(slow, a)
+			continue
+		}
+		r.verdict.Failures = append(r.verdict.Failures, a.failure(err))
 	}
-	return v
+	return slow
 }
 
 // encode turns the review into input. The encoder panics with an error where the
@@ -196,26 +197,10 @@ func (j *Judge) encode(r *engine.Review) (input *ast.Term, err error) {
 }
 
 // late is the verdict when nobody answered in time.
-func late(q *query) engine.Verdict {
+func late(list []*asked) engine.Verdict {
 	var v engine.Verdict
-	for _, a := range q.asked {
+	for _, a := range list {
 		v.Failures = append(v.Failures, a.failure(errLate))
 	}
 	return v
 }
-
-// documents are the data documents, as the evaluation looks them up. They do not
-// change, so that nothing is ever put there.
-type documents struct{ ast.Object }
-
-// Get implements [topdown.BaseCache].
-func (d documents) Get(ref ast.Ref) ast.Value {
-	value, err := d.Find(ref[1:])
-	if err != nil {
-		return nil
-	}
-	return value
-}
-
-// Put implements [topdown.BaseCache].
-func (documents) Put(ast.Ref, ast.Value) {}

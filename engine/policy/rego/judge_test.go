@@ -70,7 +70,7 @@ func judge(tb testing.TB, s rego.Sources, enforcement map[string]engine.Enforcem
 	if err != nil {
 		tb.Fatal(err)
 	}
-	j, err := p.Judge(tb.Context(), enforcement)
+	j, err := p.Judge(enforcement)
 	if err != nil {
 		tb.Fatal(err)
 	}

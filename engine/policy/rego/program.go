@@ -14,6 +14,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
 // Program is what sources were compiled to. It does not change, and is safe for
@@ -21,6 +22,7 @@ import (
 type Program struct {
 	compiler *ast.Compiler
 	data     ast.Object
+	plan     *plan.Program
 	policies []*policy // by name
 	digest   [sha256.Size]byte
 }
@@ -50,6 +52,7 @@ type policy struct {
 	needs []fieldSet // for each of its rules deny and warn
 	rules map[*ast.Rule]bool
 	warns bool
+	query *plan.Query
 	parts []*module
 }
 
@@ -101,8 +104,22 @@ func load(ctx context.Context, s Sources, p *problems) (program *Program, module
 		checkEntries(program.compiler, name, p)
 		program.policies = append(program.policies, newPolicy(program.compiler, n, name, policies[name]))
 	}
+	if len(p.list) == 0 {
+		program.evaluate(p)
+	}
 	p.late(ctx)
 	return program, modules
+}
+
+// evaluate plans how policies are evaluated.
+func (p *Program) evaluate(found *problems) {
+	p.plan = plan.New(p.compiler, p.data)
+	for _, x := range p.policies {
+		var err error
+		if x.query, err = p.plan.Query(x.question()); err != nil {
+			found.add(x.File, x.line, "policy %s cannot be evaluated: %v", x.Name, err)
+		}
+	}
 }
 
 // checkModules says what is wrong with the modules as they are written, and

@@ -196,7 +196,7 @@ paths(v) := {p | some p in v.hostPaths}
 
 func newJudge(tb testing.TB, p *Program) *Judge {
 	tb.Helper()
-	j, err := p.Judge(context.Background(), nil)
+	j, err := p.Judge(nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -78,9 +78,9 @@ func BenchmarkScale(b *testing.B) {
 	}
 }
 
-// TestQueriesAreBounded: plugins choose which fields change together, and must not
+// TestKeptIsBounded: plugins choose which fields change together, and must not
 // fill the memory by that.
-func TestQueriesAreBounded(t *testing.T) {
+func TestKeptIsBounded(t *testing.T) {
 	library := fstest.MapFS{}
 	for i, spec := range engine.Fields() {
 		library[fmt.Sprintf("p%d/p.rego", i)] = &fstest.MapFile{Data: fmt.Appendf(nil,
@@ -88,14 +88,14 @@ func TestQueriesAreBounded(t *testing.T) {
 	}
 	j := newJudge(t, program(t, Sources{Library: library}))
 	for set := range fieldSet(2000) {
-		if q := j.query(set); len(q.asked) != len(set.fields()) {
-			t.Fatalf("%v: %d policies", set.fields(), len(q.asked))
+		if list := j.concern(set); len(list) != len(set.fields()) {
+			t.Fatalf("%v: %d policies", set.fields(), len(list))
 		}
 	}
 	kept := 0
-	j.queries.Range(func(any, any) bool { kept++; return true })
-	if kept != maxQueries {
-		t.Errorf("%d queries are kept", kept)
+	j.concerned.Range(func(any, any) bool { kept++; return true })
+	if kept != maxKept {
+		t.Errorf("%d lists are kept", kept)
 	}
 }
 

@@ -111,7 +111,7 @@ func TestUnknownPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Judge(t.Context(), map[string]engine.Enforcement{"p1": engine.Audit}); errorText(err) != `there is no policy "p1"` {
+	if _, err := p.Judge(map[string]engine.Enforcement{"p1": engine.Audit}); errorText(err) != `there is no policy "p1"` {
 		t.Error(err)
 	}
 }
@@ -142,7 +142,7 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			return
 		}
-		j, err := p.Judge(t.Context(), nil)
+		j, err := p.Judge(nil)
 		if err != nil {
 			t.Fatal(err)
 		}

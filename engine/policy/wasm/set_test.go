@@ -200,7 +200,7 @@ func TestSetDescribes(t *testing.T) {
 	if got := fmt.Sprint(set.Strips()); got != "[own]" {
 		t.Errorf("strips: %s", got)
 	}
-	alone, err := set.Alone(t.Context(), "own")
+	alone, err := set.Alone("own")
 	if err != nil {
 		t.Fatal(err)
 	}

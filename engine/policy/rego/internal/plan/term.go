@@ -1,0 +1,154 @@
+package plan
+
+import (
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// value plans a term whose variables are known.
+func (s *scope) value(t *ast.Term) value {
+	switch v := t.Value.(type) {
+	case ast.Var:
+		return s.variable(v)
+	case ast.Ref:
+		return s.refValue(v)
+	case *ast.ArrayComprehension, *ast.SetComprehension, *ast.ObjectComprehension:
+		return s.comprehension(t)
+	}
+	if ast.IsConstant(t.Value) {
+		return constant(ast.NewTerm(t.Value))
+	}
+	switch v := t.Value.(type) {
+	case *ast.Array:
+		return s.array(v)
+	case ast.Object:
+		return s.object(v)
+	case ast.Set:
+		return s.set(v)
+	}
+	refuse("a term %s", ast.ValueName(t.Value))
+	return nil
+}
+
+func (s *scope) variable(v ast.Var) value {
+	switch {
+	case v == "input":
+		return s.inputValue()
+	case v == "data":
+		return s.refValue(ast.DefaultRootRef)
+	case !s.bound[v]:
+		refuse("variable %v without a value", v)
+	}
+	return at(s.slot(v))
+}
+
+func (s *scope) inputValue() value {
+	s.touch()
+	return func(m *machine, _ frame) *ast.Term { return m.input }
+}
+
+func (s *scope) values(terms []*ast.Term) []value {
+	list := make([]value, len(terms))
+	for i, t := range terms {
+		list[i] = s.value(t)
+	}
+	return list
+}
+
+// all evaluates values; it reports whether each is defined. They lie on the stack
+// of arguments from the returned place on.
+func (m *machine) all(values []value, f frame) (start int, ok bool) {
+	start = len(m.args)
+	for _, v := range values {
+		t := v(m, f)
+		if t == nil {
+			m.args = m.args[:start]
+			return start, false
+		}
+		m.args = append(m.args, t)
+	}
+	return start, true
+}
+
+func (s *scope) array(a *ast.Array) value {
+	elements := make([]value, a.Len())
+	for i := range elements {
+		elements[i] = s.value(a.Elem(i))
+	}
+	return func(m *machine, f frame) *ast.Term {
+		terms := make([]*ast.Term, len(elements))
+		for i, e := range elements {
+			if terms[i] = e(m, f); terms[i] == nil {
+				return nil
+			}
+		}
+		return ast.NewTerm(ast.NewArray(terms...))
+	}
+}
+
+func (s *scope) object(o ast.Object) value {
+	var keys, values []value
+	for _, k := range o.Keys() {
+		keys, values = append(keys, s.value(k)), append(values, s.value(o.Get(k)))
+	}
+	return func(m *machine, f frame) *ast.Term {
+		pairs := make([][2]*ast.Term, len(keys))
+		for i := range keys {
+			k := keys[i](m, f)
+			if k == nil {
+				return nil
+			}
+			v := values[i](m, f)
+			if v == nil {
+				return nil
+			}
+			pairs[i] = [2]*ast.Term{k, v}
+		}
+		return ast.NewTerm(ast.NewObject(pairs...))
+	}
+}
+
+func (s *scope) set(set ast.Set) value {
+	elements := s.values(set.Slice())
+	return func(m *machine, f frame) *ast.Term {
+		start, ok := m.all(elements, f)
+		if !ok {
+			return nil
+		}
+		t := ast.SetTerm(m.args[start:]...)
+		m.args = m.args[:start]
+		return t
+	}
+}
+
+// access looks a key up in a value: [get], or [read] in documents.
+type access func(t, key *ast.Term) *ast.Term
+
+// dot plans looking a key up.
+func dot(look access, of, key value) value {
+	return func(m *machine, f frame) *ast.Term {
+		t := of(m, f)
+		if t == nil {
+			return nil
+		}
+		k := key(m, f)
+		if k == nil {
+			return nil
+		}
+		return look(t, k)
+	}
+}
+
+// get looks a key up in a value.
+func get(t, key *ast.Term) *ast.Term {
+	switch v := t.Value.(type) {
+	case ast.Object:
+		return v.Get(key)
+	case *ast.Array:
+		return v.Get(key)
+	case ast.Set:
+		if v.Contains(key) {
+			return key
+		}
+	}
+	return nil
+}
