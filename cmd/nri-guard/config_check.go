@@ -62,6 +62,7 @@ func (c *config) checkRuntime(f *findings) {
 	if c.Runtime.Socket != "" {
 		checkSocket(f, "runtime.socket", c.Runtime.Socket)
 	}
+	c.checkBuiltin(f)
 	root := c.hostRoot()
 	switch info, err := os.Stat(root); {
 	case !filepath.IsAbs(root):
@@ -70,6 +71,21 @@ func (c *config) checkRuntime(f *findings) {
 		f.add("runtime.hostRoot", "%w", err)
 	case !info.IsDir():
 		f.add("runtime.hostRoot", "%s is no directory", root)
+	}
+}
+
+func (c *config) checkBuiltin(f *findings) {
+	for i, b := range c.Runtime.Builtin {
+		at := fmt.Sprintf("runtime.builtin[%d]", i)
+		index, name, found := strings.Cut(b, "-")
+		switch {
+		case !found || api.CheckPluginIndex(index) != nil || api.CheckPluginName(name) != nil:
+			f.add(at, "%q does not read INDEX-NAME, as 10-name", b)
+		case !c.Proxy.Enabled || !c.Validator.Enabled:
+			f.add(at, "without both proxy.enabled and validator.enabled nobody asks whether %s came through the proxy", b)
+		case slices.Contains(c.Runtime.Builtin[:i], b):
+			f.add(at, "%s stands here twice", b)
+		}
 	}
 }
 

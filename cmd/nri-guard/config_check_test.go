@@ -35,6 +35,12 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:5: proxy.socket: "/run/" must be the absolute path of a socket`}},
 		"a socket's path that is too long": {"runtime: {socket: " + long + "}", []string{
 			`FILE:2: runtime.socket: "` + long + `" is too long for the path of a socket, which has at most 107 bytes`}},
+		"parts of the runtime": {"validator: {enabled: true}\nproxy: {enabled: true}\nruntime:\n  socket: /run/nri-runtime/nri.sock\n  builtin: [05-part, part, 5-part, 05-part]", []string{
+			`FILE:6: runtime.builtin[1]: "part" does not read INDEX-NAME, as 10-name`,
+			`FILE:6: runtime.builtin[2]: "5-part" does not read INDEX-NAME, as 10-name`,
+			`FILE:6: runtime.builtin[3]: 05-part stands here twice`}},
+		"parts of the runtime that nobody asks for": {"runtime: {builtin: [05-part]}\nvalidator: {enabled: true}", []string{
+			"FILE:2: runtime.builtin[0]: without both proxy.enabled and validator.enabled nobody asks whether 05-part came through the proxy"}},
 		"host's root": {"runtime: {hostRoot: DIR/one}", []string{
 			"FILE:2: runtime.hostRoot: DIR/one is no directory"}},
 		"host's root is not there": {"runtime: {hostRoot: DIR/gone}", []string{

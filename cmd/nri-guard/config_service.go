@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 
+	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/audit"
 	"github.com/nri-guard/nri-guard/engine/nri/proxy"
 	"github.com/nri-guard/nri-guard/engine/nri/validator"
@@ -17,8 +19,10 @@ import (
 // defaults are those of newConfig.
 
 type runtimeConfig struct {
-	Socket   string `yaml:"socket" doc:"NRI socket of the runtime; /var/run/nri/nri.sock unless given; with the proxy, which takes that one, it must be given"`
-	HostRoot string `yaml:"hostRoot" doc:"where the host's file system is, for symbolic links in the sources of mounts; / unless given"`
+	Socket string `yaml:"socket" doc:"NRI socket of the runtime; /var/run/nri/nri.sock unless given; with the proxy, which takes that one, it must be given"`
+	// Builtin are plugins that the runtime consults and that are part of it.
+	Builtin  []string `yaml:"builtin" doc:"plugins that are part of the runtime and change nothing, as INDEX-NAME; with validator and proxy they are not taken for plugins that went past the proxy; NRI's default validator need not be named"`
+	HostRoot string   `yaml:"hostRoot" doc:"where the host's file system is, for symbolic links in the sources of mounts; / unless given"`
 }
 
 type validatorConfig struct {
@@ -81,6 +85,16 @@ func (c *config) runtimeSocket() string { return cmp.Or(c.Runtime.Socket, api.De
 
 // hostRoot is where the host's file system is.
 func (c *config) hostRoot() string { return cmp.Or(c.Runtime.HostRoot, "/") }
+
+// builtin are the plugins that are part of the runtime. The names are checked.
+func (c *config) builtin() []engine.Plugin {
+	var list []engine.Plugin
+	for _, b := range c.Runtime.Builtin {
+		index, name, _ := strings.Cut(b, "-")
+		list = append(list, engine.Plugin{Index: index, Name: name})
+	}
+	return list
+}
 
 // guards says whether the service has something to do.
 func (c *config) guards() bool { return c.Validator.Enabled || c.Proxy.Enabled }

@@ -30,6 +30,7 @@ func limits() []limit {
 	id := upTo(1<<32 - 2)
 	return []limit{
 		{"runtime.socket", pattern(socketPath)},
+		{"runtime.builtin[]", pattern(`^[0-9]{2}-[A-Za-z0-9_.+-]+$`)},
 		{"runtime.hostRoot", pattern(absolute)},
 		{"validator.name", pattern(`^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$`)},
 		{"validator.index", pattern(`^[0-9]{2}$`)},

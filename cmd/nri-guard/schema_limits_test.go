@@ -147,7 +147,9 @@ func TestSchemaAgrees(t *testing.T) {
 		on + "plugins: [{name: a, grants: [{field: mounts}]}]":          "plugins[0].grants[0].field is none of",
 		on + "exemptions: [{policy: writable_mounts, namespaces: []}]":  "exemptions[0].namespaces has too few",
 		on + "exemptions: [{policy: writable_mounts}]":                  "exemptions[0] lacks namespaces",
-		on + "unknown: 1":                                               "has unknown, which is unknown",
+		"validator: {enabled: true}\nproxy: {enabled: true}\nruntime: {socket: /run/r.sock, builtin: [05-part]}": "",
+		"validator: {enabled: true}\nproxy: {enabled: true}\nruntime: {socket: /run/r.sock, builtin: [part]}":    "runtime.builtin[0] does not match",
+		on + "unknown: 1": "has unknown, which is unknown",
 	} {
 		dir := t.TempDir()
 		file := filepath.Join(dir, "c.yaml")

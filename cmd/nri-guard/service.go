@@ -111,7 +111,7 @@ func (s *service) connect(c *config) error {
 			HostRoot: c.hostRoot(), Lookup: s.observer.Lookup, Self: []engine.Plugin{watching.Plugin()},
 		}
 		if c.Proxy.Enabled {
-			ledger = nri.NewLedger()
+			ledger = nri.NewLedger(c.builtin()...)
 			cfg.Ledger = ledger
 		}
 		if s.validator, err = validator.New(cfg); err != nil {
