@@ -58,7 +58,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// plugin answers every creation with the same adjustment.
+// plugin answers every creation with the same adjustment. One that is named and has
+// none is a validator that does nothing.
 type plugin struct {
 	Name, Index, Socket string
 	Adjust              json.RawMessage // ContainerAdjustment as protobuf JSON
@@ -73,11 +74,23 @@ func runPlugin(spec string) error {
 	if p.Name != "" {
 		options = []stub.Option{stub.WithPluginName(p.Name), stub.WithPluginIdx(p.Index), stub.WithSocketPath(p.Socket)}
 	}
-	s, err := stub.New(&p, options...)
+	var handler any = &p
+	if string(p.Adjust) == "null" {
+		handler = nothing{}
+	}
+	s, err := stub.New(handler, options...)
 	if err != nil {
 		return err
 	}
 	return s.Run(context.Background())
+}
+
+// nothing is a validator that accepts everything.
+type nothing struct{}
+
+// ValidateContainerAdjustment is what NRI's stub looks for.
+func (nothing) ValidateContainerAdjustment(context.Context, *api.ValidateContainerAdjustmentRequest) error {
+	return nil
 }
 
 // Configure is what NRI's stub looks for. The configuration is what to answer with.

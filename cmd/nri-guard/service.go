@@ -100,7 +100,7 @@ func openLog(c audit.Config) (*audit.Log, error) {
 // connect makes the parts that stand between runtime and plugins.
 func (s *service) connect(c *config) error {
 	var err error
-	watching := observer.Config{Socket: c.runtimeSocket()}
+	watching := observer.Config{Socket: c.runtimeSocket(), Told: c.Validator.Enabled}
 	if s.observer, err = observer.New(watching); err != nil {
 		return err
 	}
@@ -108,7 +108,8 @@ func (s *service) connect(c *config) error {
 	if c.Validator.Enabled {
 		cfg := validator.Config{
 			Engine: s.engine, Socket: c.runtimeSocket(), Name: c.Validator.Name, Index: c.Validator.Index,
-			HostRoot: c.hostRoot(), Lookup: s.observer.Lookup, Self: []engine.Plugin{watching.Plugin()},
+			HostRoot: c.hostRoot(), Lookup: s.observer.Lookup, Created: s.observer.Create,
+			Self: []engine.Plugin{watching.Plugin()},
 		}
 		if c.Proxy.Enabled {
 			ledger = nri.NewLedger(c.builtin()...)

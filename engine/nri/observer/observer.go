@@ -4,7 +4,10 @@
 //
 // It changes nothing and has no say: it is told of containers and pods and
 // answers at once. It comes first among the plugins, so that it has seen a
-// container before others can ask for anything.
+// container before others can ask for anything. A runtime waits for every plugin
+// that it tells, one after the other, so that the observer is told no more than it
+// takes. Where the guard is asked to validate each creation, it knows of new
+// containers from there, and a creation waits for no observer.
 package observer
 
 import (
@@ -32,6 +35,9 @@ type Config struct {
 	// Name and Index to register under; [DefaultName] and [DefaultIndex] where they
 	// are empty.
 	Name, Index string
+	// Told is set where somebody else tells of each container that may come to be,
+	// by [Observer.Create]; the runtime does not then.
+	Told bool
 }
 
 // Plugin is how the observer appears among the runtime's plugins.
@@ -51,7 +57,7 @@ func New(cfg Config) (*Observer, error) {
 	var err error
 	self := cfg.Plugin()
 	o.session, err = session.New(session.Config{
-		Socket: cfg.Socket, Name: self.Name, Index: self.Index, Plugin: handler{&o.seen},
+		Socket: cfg.Socket, Name: self.Name, Index: self.Index, Plugin: cfg.handler(&o.seen),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("observer: %w", err)
@@ -76,9 +82,40 @@ func (o *Observer) Ready() bool { return o.session.Status().Connected }
 // so that what it finds is right, but it may not find what is new.
 func (o *Observer) Lookup(id string) (*api.PodSandbox, *api.Container) { return o.seen.Lookup(id) }
 
+// Create takes note of a container that may come to be, for observers that are
+// [Config.Told] so. One of which the runtime does not tell later that it exists is
+// forgotten after an hour, or when it is the oldest of a thousand. The messages must
+// not be modified afterwards.
+func (o *Observer) Create(pod *api.PodSandbox, container *api.Container) {
+	o.seen.Create(pod, container)
+}
+
 // handler is what NRI's stub sees. It is subscribed to what changes what is seen,
 // and nothing else.
 type handler struct{ seen *seen.Containers }
+
+// handler is also told of creations, unless somebody else tells of them.
+func (c Config) handler(s *seen.Containers) any {
+	if c.Told {
+		return handler{s}
+	}
+	return creating{handler{s}}
+}
+
+// creating is told of creations, each of which waits for it.
+type creating struct{ handler }
+
+// CreateContainer is told of a container that may come to be.
+func (h creating) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	h.seen.Create(pod, c)
+	return nil, nil, nil
+}
+
+// PostCreateContainer is told that it has.
+func (h creating) PostCreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
+}
 
 // Synchronize is told what exists; all that was known from an earlier connection
 // is forgotten.
@@ -87,19 +124,7 @@ func (h handler) Synchronize(_ context.Context, pods []*api.PodSandbox, containe
 	return nil, nil
 }
 
-// CreateContainer is told of a container that may come to be.
-func (h handler) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-	h.seen.Create(pod, c)
-	return nil, nil, nil
-}
-
-// PostCreateContainer is told that it has.
-func (h handler) PostCreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
-	h.seen.Add(pod, c)
-	return nil
-}
-
-// StartContainer is told of its state.
+// StartContainer is told what has become of a container, as which it starts.
 func (h handler) StartContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
 	h.seen.Add(pod, c)
 	return nil
@@ -111,16 +136,16 @@ func (h handler) PostStartContainer(_ context.Context, pod *api.PodSandbox, c *a
 	return nil
 }
 
-// PostUpdateContainer is told of its resources.
-func (h handler) PostUpdateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
-	h.seen.Add(pod, c)
-	return nil
-}
-
 // StopContainer is told of its end; it exists until it is removed.
 func (h handler) StopContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) ([]*api.ContainerUpdate, error) {
 	h.seen.Refresh(pod, c)
 	return nil, nil
+}
+
+// PostUpdateContainer is told of its resources.
+func (h handler) PostUpdateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	h.seen.Add(pod, c)
+	return nil
 }
 
 // RemoveContainer is told that it is no more.

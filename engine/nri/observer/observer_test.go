@@ -28,8 +28,12 @@ func TestMain(m *testing.M) {
 
 // observe runs an observer until the end of the test.
 func observe(t *testing.T, socket string) *observer.Observer {
+	return run(t, observer.Config{Socket: socket})
+}
+
+func run(t *testing.T, cfg observer.Config) *observer.Observer {
 	t.Helper()
-	o, err := observer.New(observer.Config{Socket: socket})
+	o, err := observer.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +140,39 @@ func TestLifecycle(t *testing.T) {
 		t.Fatal(err)
 	}
 	seesNot(t, o, "old")
+}
+
+// TestTold: an observer that is told of creations is not asked about any, and knows a
+// container from then until it is removed, or as what it starts where nobody told.
+func TestTold(t *testing.T) {
+	nritest.NoLeaks(t)
+	runtime := &nritest.Runtime{Socket: nritest.Socket(t)}
+	runtime.Start(t)
+	o := run(t, observer.Config{Socket: runtime.Socket, Told: true})
+	ready(t, o)
+	runtime.Plugins(t, 1)
+	ctx := t.Context()
+	for _, id := range []string{"told", "not"} {
+		if _, err := runtime.Create(t, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := runtime.PostCreateContainer(ctx, &api.PostCreateContainerRequest{Pod: nritest.Pod(id), Container: in(id, api.ContainerState_CONTAINER_CREATED)}); err != nil {
+			t.Fatal(err)
+		}
+		seesNot(t, o, id)
+	}
+	o.Create(nritest.Pod("told"), in("told", api.ContainerState_CONTAINER_UNKNOWN))
+	sees(t, o, "told", api.ContainerState_CONTAINER_UNKNOWN)
+	for _, id := range []string{"told", "not"} {
+		if err := runtime.StartContainer(ctx, &api.StartContainerRequest{Pod: nritest.Pod(id), Container: in(id, api.ContainerState_CONTAINER_CREATED)}); err != nil {
+			t.Fatal(err)
+		}
+		sees(t, o, id, api.ContainerState_CONTAINER_CREATED)
+		if err := runtime.RemoveContainer(ctx, &api.RemoveContainerRequest{Pod: nritest.Pod(id), Container: in(id, 0)}); err != nil {
+			t.Fatal(err)
+		}
+		seesNot(t, o, id)
+	}
 }
 
 // creator is a plugin that does something at a creation.

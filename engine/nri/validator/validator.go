@@ -45,6 +45,10 @@ type Config struct {
 	// Lookup finds a container and its pod by id; see [nri.Border.Lookup]. Nil has
 	// seen nothing: updates of other containers are denied.
 	Lookup func(id string) (*api.PodSandbox, *api.Container)
+	// Created, where it is set, is told of each container that may come to be, before
+	// the runtime is answered; whether it does is not known then. It must not keep the
+	// answer waiting, and the messages must not be modified.
+	Created func(pod *api.PodSandbox, container *api.Container)
 	// Ledger, where it is set, must explain every review: what it cannot explain is
 	// malformed, and denied in every profile. Without it nobody knows the identity of
 	// plugins.
@@ -57,6 +61,7 @@ type Config struct {
 // Validator is made by [New].
 type Validator struct {
 	judge   *nri.Judge
+	created func(*api.PodSandbox, *api.Container)
 	ledger  Explainer
 	session *session.Session
 }
@@ -72,7 +77,7 @@ func New(cfg Config) (*Validator, error) {
 			HostRoot: cfg.HostRoot, Lookup: cfg.Lookup, NoStrip: true,
 			Self: append(slices.Clone(cfg.Self), self),
 		}),
-		ledger: cfg.Ledger,
+		created: cfg.Created, ledger: cfg.Ledger,
 	}
 	var err error
 	v.session, err = session.New(session.Config{
@@ -114,7 +119,11 @@ func (h handler) ValidateContainerAdjustment(ctx context.Context, req *api.Valid
 			answer(d)
 		}
 	}()
-	return (<-decisions).Err(engine.CreateContainer)
+	d := <-decisions
+	if d.Allowed && h.v.created != nil {
+		h.v.created(req.GetPod(), req.GetContainer())
+	}
+	return d.Err(engine.CreateContainer)
 }
 
 // review makes a review of a merged adjustment.

@@ -76,9 +76,19 @@ func TestValidator(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.config.Engine = engine.New(c.rules)
+			created := make(chan string, 2)
+			c.config.Created = func(pod *api.PodSandbox, container *api.Container) { created <- pod.GetId() + " " + container.GetId() }
 			runtime, _ := guarded(t, c.config)
 			connect(t, runtime, 2, "10", "asker", c.asker)
 			_, err := runtime.Create(t, "c")
+			close(created)
+			told := ""
+			if c.deny == nil {
+				told = "pod-c c"
+			}
+			if got := <-created; got != told || len(created) > 0 {
+				t.Errorf("told of %q, want %q", got, told)
+			}
 			if c.deny == nil {
 				if err != nil {
 					t.Error(err)

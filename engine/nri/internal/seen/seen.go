@@ -10,8 +10,8 @@ import (
 	"github.com/containerd/nri/pkg/api"
 )
 
-// Containers are those that exist, and those that are being created. Nobody says
-// when a creation has failed, so that the latter are forgotten when they are old
+// Containers are those that exist, and those that are being created. Not everybody
+// says when a creation has failed, so that the latter are forgotten when they are old
 // or too many. The zero value has none. It is safe for concurrent use, and never
 // keeps anybody waiting.
 type Containers struct {
@@ -24,6 +24,8 @@ type Containers struct {
 type member struct {
 	pod       *api.PodSandbox
 	container *api.Container
+	// created says whether it is among those that are being created.
+	created bool
 }
 
 type creation struct {
@@ -31,10 +33,11 @@ type creation struct {
 	at time.Time
 }
 
-// A creation that takes longer than this has failed, and so have the oldest where
-// there are more at a time.
+// A container of which nobody says for so long that it exists is taken for one that
+// does not, and so are the oldest where there are more at a time. Some are created long
+// before they are started.
 const (
-	creationTime = 5 * time.Minute
+	creationTime = time.Hour
 	maxCreations = 1000
 )
 
@@ -71,16 +74,16 @@ func (c *Containers) Add(pod *api.PodSandbox, container *api.Container) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.put(pod, container)
-	c.settle(container.GetId())
+	c.forget(container.GetId())
+	c.put(member{pod: pod, container: container})
 }
 
 // Refresh takes note of what has become of a container, if it is known.
 func (c *Containers) Refresh(pod *api.PodSandbox, container *api.Container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.byID[container.GetId()]; known && container != nil {
-		c.put(pod, container)
+	if m, known := c.byID[container.GetId()]; known && container != nil {
+		c.put(member{pod: pod, container: container, created: m.created})
 	}
 }
 
@@ -92,33 +95,35 @@ func (c *Containers) Create(pod *api.PodSandbox, container *api.Container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	c.settle(container.GetId())
+	c.forget(container.GetId())
 	for len(c.created) > 0 && (len(c.created) >= maxCreations || now.Sub(c.created[0].at) > creationTime) {
 		delete(c.byID, c.created[0].id)
 		c.created = c.created[1:]
 	}
 	c.created = append(c.created, creation{container.GetId(), now})
-	c.put(pod, container)
+	c.put(member{pod: pod, container: container, created: true})
 }
 
-func (c *Containers) put(pod *api.PodSandbox, container *api.Container) {
+func (c *Containers) put(m member) {
 	if c.byID == nil {
 		c.byID = map[string]member{}
 	}
-	c.byID[container.GetId()] = member{pod, container}
+	c.byID[m.container.GetId()] = m
 }
 
-// settle ends a creation, in whatever way.
-func (c *Containers) settle(id string) {
-	c.created = slices.DeleteFunc(c.created, func(n creation) bool { return n.id == id })
+// forget takes out a container, if it is known.
+func (c *Containers) forget(id string) {
+	if c.byID[id].created {
+		c.created = slices.DeleteFunc(c.created, func(n creation) bool { return n.id == id })
+	}
+	delete(c.byID, id)
 }
 
 // Remove forgets a container.
 func (c *Containers) Remove(container *api.Container) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.byID, container.GetId())
-	c.settle(container.GetId())
+	c.forget(container.GetId())
 }
 
 // RemovePod forgets what is left of a pod.
@@ -127,8 +132,7 @@ func (c *Containers) RemovePod(pod *api.PodSandbox) {
 	defer c.mu.Unlock()
 	for id, m := range c.byID {
 		if m.container.GetPodSandboxId() == pod.GetId() {
-			delete(c.byID, id)
-			c.settle(id)
+			c.forget(id)
 		}
 	}
 }
@@ -139,7 +143,8 @@ func (c *Containers) UpdatePod(pod *api.PodSandbox) {
 	defer c.mu.Unlock()
 	for id, m := range c.byID {
 		if m.container.GetPodSandboxId() == pod.GetId() {
-			c.byID[id] = member{pod, m.container}
+			m.pod = pod
+			c.byID[id] = m
 		}
 	}
 }
