@@ -12,17 +12,21 @@ import (
 	"github.com/nri-guard/nri-guard/engine/document"
 )
 
-// entry is a line of the log.
-type entry struct {
-	// The names of OPA's decision log.
+// head is what a line of the log begins with. The names are those of OPA's decision
+// log. The input, which is most of a line, comes between head and tail: it is JSON
+// already, and encoding/json would read it through once more.
+type head struct {
 	Labels    map[string]string `json:"labels"`
 	ID        string            `json:"decision_id"`
 	Timestamp time.Time         `json:"timestamp"` // when the request was received
 	Revision  string            `json:"revision"`
-	Input     json.RawMessage   `json:"input"`
-	Result    Result            `json:"result"`
-	Masked    []string          `json:"masked,omitempty"` // JSON pointers into the line
-	Metrics   metrics           `json:"metrics"`
+}
+
+// tail is what a line ends with.
+type tail struct {
+	Result  Result   `json:"result"`
+	Masked  []string `json:"masked,omitempty"` // JSON pointers into the line
+	Metrics metrics  `json:"metrics"`
 	// And names of ours, for what is looked for most often.
 	Operation engine.Operation `json:"operation"`
 	Plugin    string           `json:"plugin"`  // INDEX-NAME of the one judged; empty where the adjustment is merged
@@ -47,12 +51,29 @@ func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
-	e := entry{
-		Labels:    c.Labels,
-		ID:        d.ID,
-		Timestamp: d.Time,
-		Revision:  d.Revision,
-		Input:     input,
+	h := head{Labels: c.Labels, ID: d.ID, Timestamp: d.Time, Revision: d.Revision}
+	if h.Labels == nil {
+		h.Labels = map[string]string{}
+	}
+	line := bytes.NewBuffer(make([]byte, 0, len(input)+2048))
+	encoder := json.NewEncoder(line)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(h); err != nil {
+		return nil, fmt.Errorf("decision log: %w", err)
+	}
+	line.Truncate(line.Len() - len("}\n"))
+	line.WriteString(`,"input":`)
+	line.Write(input)
+	joint := line.Len()
+	if err := encoder.Encode(c.tail(r, d, result)); err != nil {
+		return nil, fmt.Errorf("decision log: %w", err)
+	}
+	line.Bytes()[joint] = ',' // where the tail's object begins
+	return line.Bytes(), nil
+}
+
+func (c *Config) tail(r *engine.Review, d *engine.Decision, result Result) tail {
+	t := tail{
 		Result:    result,
 		Masked:    c.masked(r),
 		Metrics:   metrics{Decision: d.Duration.Nanoseconds()},
@@ -62,24 +83,15 @@ func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
 		Granted:   []string{},
 		Malformed: r.Malformed,
 	}
-	if e.Labels == nil {
-		e.Labels = map[string]string{}
-	}
 	for _, p := range r.Plugins {
-		e.Plugins = append(e.Plugins, p.String())
+		t.Plugins = append(t.Plugins, p.String())
 	}
 	for _, change := range r.Changes {
 		if change.Granted {
-			e.Granted = append(e.Granted, change.ID)
+			t.Granted = append(t.Granted, change.ID)
 		}
 	}
-	var line bytes.Buffer
-	encoder := json.NewEncoder(&line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(e); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	return line.Bytes(), nil
+	return t
 }
 
 // masked names the parts of the input in which a value of an environment variable

@@ -27,7 +27,7 @@ type Options struct {
 // field that does not exist, or one whose value is of another Go type than the
 // field's.
 func Marshal(r *engine.Review, o Options) ([]byte, error) {
-	w := &writer{mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective, buf: make([]byte, 0, 4096)}
+	w := &writer{mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective, buf: make([]byte, 0, 16<<10)}
 	if err := w.value(ReviewShape(), reflect.ValueOf(r).Elem()); err != nil {
 		return nil, fmt.Errorf("review document: %w", err)
 	}
@@ -187,16 +187,22 @@ func (w *writer) key(name string) {
 
 // text writes a string. What JSON does not demand to be escaped is left readable.
 func (w *writer) text(s string) {
+	s = Valid(s)
 	w.byte('"')
-	for _, c := range []byte(Valid(s)) {
-		switch {
-		case c == '"' || c == '\\':
-			w.buf = append(w.buf, '\\', c)
-		case c < ' ':
+	plain := 0 // where what need not be escaped begins
+	for i := range len(s) {
+		c := s[i]
+		if c >= ' ' && c != '"' && c != '\\' {
+			continue
+		}
+		w.buf = append(w.buf, s[plain:i]...)
+		plain = i + 1
+		if c < ' ' {
 			w.buf = fmt.Appendf(w.buf, "\\u%04x", c)
-		default:
-			w.byte(c)
+		} else {
+			w.buf = append(w.buf, '\\', c)
 		}
 	}
+	w.buf = append(w.buf, s[plain:]...)
 	w.byte('"')
 }
