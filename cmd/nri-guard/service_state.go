@@ -159,6 +159,9 @@ type teller struct{ next engine.Recorder }
 // Record implements [engine.Recorder].
 func (t *teller) Record(ctx context.Context, r *engine.Review, d *engine.Decision) error {
 	err := t.next.Record(ctx, r, d)
+	if err == nil && d.Allowed && len(d.Stripped) == 0 && !log.L.Logger.IsLevelEnabled(log.DebugLevel) {
+		return nil
+	}
 	entry := log.L.WithFields(log.Fields{"operation": r.Operation, "decision": d.ID})
 	for key, value := range map[string]string{
 		"plugin": r.Plugin.String(), "namespace": r.Pod.GetNamespace(), "pod": r.Pod.GetName(), "container": r.Container.GetName(),

@@ -90,7 +90,7 @@ func (w *writer) object(s *Shape, v reflect.Value) error {
 			return fmt.Errorf("%s is of type %s", f.Name, fv.Type())
 		}
 		w.next()
-		w.key(f.Name)
+		w.name(f.Name)
 		if err := w.value(f.Shape, fv); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (w *writer) changes(s *Shape, changes []*engine.Change) error {
 			return fmt.Errorf("change %q is of field %q, which does not exist", group[0].ID, field)
 		}
 		w.next()
-		w.key(f.Name)
+		w.name(f.Name)
 		if err := w.group(f.Shape, group); err != nil {
 			return err
 		}
@@ -178,6 +178,13 @@ func (w *writer) next() {
 	if last := w.buf[len(w.buf)-1]; last != '{' && last != '[' {
 		w.byte(',')
 	}
+}
+
+// name writes the key of a field, in which there is nothing to escape.
+func (w *writer) name(s string) {
+	w.byte('"')
+	w.buf = append(w.buf, s...)
+	w.buf = append(w.buf, '"', ':')
 }
 
 func (w *writer) key(name string) {
