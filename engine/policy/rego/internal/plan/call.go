@@ -180,6 +180,7 @@ func same(a, b []*ast.Term) bool {
 type builtinCall struct {
 	name     string
 	function topdown.BuiltinFunc
+	quick    quick // nil: there is none
 	location *ast.Location
 	args     []value
 	hint     *ast.Term // a pattern that the builtin may look at
@@ -195,7 +196,7 @@ func (s *scope) callBuiltin(name string, operands []*ast.Term, then plan) step {
 	if decl.Nondeterministic {
 		s.touch()
 	}
-	c := &builtinCall{name: name, function: function, location: s.expr.Location, timed: !decl.CanSkipBctx}
+	c := &builtinCall{name: name, function: function, quick: quickly(name), location: s.expr.Location, timed: !decl.CanSkipBctx}
 	arity := decl.Decl.Arity()
 	if decl.Decl.Result() == nil {
 		c.args = s.values(operands)
@@ -229,6 +230,12 @@ func (c *builtinCall) run(m *machine, f frame) (*ast.Term, bool) {
 	start, ok := m.all(c.args, f)
 	if !ok {
 		return nil, false
+	}
+	if c.quick != nil {
+		if t := c.quick(m.args[start:]); t != nil {
+			m.args = m.args[:start]
+			return t, true
+		}
 	}
 	m.output = nil
 	err := c.function(m.context(c), m.args[start:len(m.args):len(m.args)], m.take)

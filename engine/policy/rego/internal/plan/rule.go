@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -19,6 +20,7 @@ type ruleset struct {
 	uneven   bool // its rules' names have different numbers of parts
 	impure   bool // depends on more than data
 	plain    *variant
+	constant atomic.Pointer[ast.Term] // the value, where it depends on data alone
 	variants map[string]*variant
 }
 
@@ -48,7 +50,7 @@ func (w *world) rulesetOf(ref ast.Ref, node *ast.TreeNode) *ruleset {
 	if r, ok := w.rulesets[name]; ok {
 		return r
 	}
-	r := &ruleset{world: w, id: w.nextRule(), ref: ref, index: node.Index, variants: map[string]*variant{}}
+	r := &ruleset{world: w, id: w.nextRule(), ref: ref, index: node.Index, impure: w.replaced, variants: map[string]*variant{}}
 	w.rulesets[name] = r
 	all, err := r.index.AllRules(nil)
 	if err != nil {
@@ -205,13 +207,22 @@ func (r *ruleset) value(m *machine) *ast.Term {
 		}
 		return t
 	}
+	if t := r.constant.Load(); t != nil {
+		m.memory.rules[r.id] = t
+		return r.value(m)
+	}
 	t := r.evaluate(m, r.plain, nil, nil)
 	if m.err != nil {
 		return nil
 	}
-	m.memory.rules[r.id] = t
+	kept := t
 	if t == nil {
-		m.memory.rules[r.id] = undefinedTerm
+		kept = undefinedTerm
+	}
+	m.memory.rules[r.id] = kept
+	if !r.impure {
+		// Every decision finds the same: the first one finds it for all.
+		r.constant.Store(kept)
 	}
 	return t
 }

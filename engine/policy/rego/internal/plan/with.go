@@ -15,8 +15,9 @@ import (
 type world struct {
 	*planner
 	rulesets   map[string]*ruleset
-	targets    []ast.Ref // of data
-	overridden bool
+	targets    []ast.Ref       // of data
+	overridden bool            // some of data
+	replaced   bool            // anything
 	mocks      map[string]mock // by operator
 	children   map[string]*world
 }
@@ -76,6 +77,7 @@ func (w *world) descend(targets []ast.Ref, mocks map[string]mock, key string) *w
 	c, ok := w.children[key]
 	if !ok {
 		c = w.newWorld()
+		c.replaced = true
 		c.targets = append(slices.Clone(w.targets), targets...)
 		c.overridden = len(c.targets) > 0
 		c.mocks = maps.Clone(w.mocks)
@@ -93,6 +95,7 @@ func (w *world) unmocked() *world {
 	c, ok := w.children[""]
 	if !ok {
 		c = w.newWorld()
+		c.replaced = true
 		c.targets, c.overridden = w.targets, w.overridden
 		w.children[""] = c
 	}
