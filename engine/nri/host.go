@@ -15,9 +15,14 @@ import (
 // host looks at the file system of the host, below root.
 type host struct {
 	root string
-	// left is how many more components of paths are looked up for one review; nil is
-	// any number.
-	left *int
+	// review is what is remembered while one review is made; nil is nothing.
+	review *lookups
+}
+
+// lookups bounds what is looked up for one review, and saves some.
+type lookups struct {
+	left  int    // components of paths that may still be looked up
+	plain string // the last path, as far as it exists, that has no symbolic link in it
 }
 
 // maxComponents bounds what is looked up for one review: each component costs a
@@ -27,15 +32,15 @@ const maxComponents = 1 << 15
 // spend takes a path's components from what is left, and says whether that was
 // enough.
 func (h host) spend(p string) bool {
-	if h.left == nil {
+	if h.review == nil {
 		return true
 	}
-	*h.left -= strings.Count(p, "/")
-	return *h.left >= 0
+	h.review.left -= strings.Count(p, "/")
+	return h.review.left >= 0
 }
 
 // exhausted says whether something was left out.
-func (h host) exhausted() bool { return h.left != nil && *h.left < 0 }
+func (h host) exhausted() bool { return h.review != nil && h.review.left < 0 }
 
 // unresolved stands for a place that cannot be told: as it contains everything,
 // no policy that guards anything lets it pass.
@@ -78,7 +83,7 @@ func (h host) withoutLinks(p string) bool {
 		return false
 	}
 	root := strings.TrimSuffix(h.root, "/")
-	for i := 1; i <= len(p); i++ {
+	for i := h.known(p); i <= len(p); i++ {
 		if i < len(p) && p[i] != '/' {
 			continue
 		}
@@ -89,8 +94,27 @@ func (h host) withoutLinks(p string) bool {
 		case err != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK:
 			return false
 		}
+		if h.review != nil {
+			h.review.plain = p[:i]
+		}
 	}
 	return true
+}
+
+// known is behind the last component of a path of which it is known that neither it
+// nor one before it is a link: mounts of one container lie close to each other.
+func (h host) known(p string) int {
+	if h.review == nil {
+		return 1
+	}
+	last, i := h.review.plain, 0
+	for i < len(p) && i < len(last) && p[i] == last[i] {
+		i++
+	}
+	if i == len(last) && (i == len(p) || i < len(p) && p[i] == '/') {
+		return i + 1
+	}
+	return strings.LastIndexByte(p[:i], '/') + 1
 }
 
 // linkReader reads the host's links and remembers whether one was below /proc.
