@@ -68,7 +68,9 @@ func newValidated(b *testing.B) *validated {
 			reply.Adjust = v.req.GetAdjust()
 		}
 		options = append(options, adaptation.WithBuiltinPlugins(&builtin.BuiltinPlugin{Base: p.GetName(), Index: p.GetIndex(), Handlers: builtin.BuiltinHandlers{
-			CreateContainer: func(context.Context, *api.CreateContainerRequest) (*api.CreateContainerResponse, error) { return reply, nil },
+			CreateContainer: func(context.Context, *api.CreateContainerRequest) (*api.CreateContainerResponse, error) {
+				return reply, nil
+			},
 		}}))
 		v.builtins++
 	}
