@@ -54,6 +54,8 @@ func shapes() map[string]shape {
 		"divisions":                           {step: wasmtest.Cat(global, global, 0x6d, set)},
 		"truncations":                         {step: wasmtest.Cat(global, 0xb8, 0xab, set)},
 		"vectors":                             {step: wasmtest.Cat(wasmtest.Repeat(2, global, 0xfd, 0x0f), 0xfd, 0x0d, make([]byte, 16), 0xfd, 0x15, 0, set)},
+		"numbers converted and converted":     {step: wasmtest.Cat(global, 0xfd, 0x11, wasmtest.Repeat(50, 0xfd, 0xf9, 1), 0xfd, 0x1b, 0, set)},
+		"signs turned and turned":             {step: wasmtest.Cat(global, 0xb7, wasmtest.Repeat(50, 0x9a), 0xaa, set)},
 		"table accesses":                      {step: wasmtest.Cat(global, global, 0x25, 0, 0x26, 0)},
 		"references":                          {step: []byte{0xd2, callee, opDrop}},
 		"calls that carry much":               {values: carried, value: sum, step: wasmtest.Cat(opCall, carrier)},

@@ -94,7 +94,7 @@ func TestLoadingIsBounded(t *testing.T) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		measure(name, all[name].worst(bound/3, modest, filling{}), bound/3, limit/3+100*time.Millisecond)
+		measure(name, all[name].worst(bound/3, modest, filling{}), bound/3, limit/3+150*time.Millisecond)
 	}
 	for _, c := range []struct {
 		shape    string

@@ -185,7 +185,7 @@ func (k *cost) plain(c *code, in *instruction) {
 	case opUnreachable:
 		k.sum += costBranch + costDepth*k.depth
 	case opMemoryFill:
-		k.inner(costFill + 3*k.alive())
+		k.inner(costFill + 4*k.alive())
 	case opMemoryCopy, opMemoryInit, opTableCopy, opTableInit, opTableFill, opTableGrow, opMemoryGrow:
 		k.inner(costBulk + k.alive())
 	case opRefFunc, opDataDrop, opElemDrop:

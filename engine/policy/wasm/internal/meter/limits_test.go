@@ -182,7 +182,7 @@ func TestExplosive(t *testing.T) {
 		{"padding", wt.Cat(manyLocals(2_000), wt.Section(0, make([]byte, 4<<20))), "compileCost"},
 		{"10 kB of calls with 64 parameters and results", manyParameters(5_000), "functionCost"},
 		{"locals in 10,000 functions", manyLocals(10_000), "compileCost"},
-		{"dead code of 5 MB", manyDead(80), "compileCost"},
+		{"dead code of 5 MB", manyDead(160), "compileCost"},
 	} {
 		_, err := Check(test.module, Limits{})
 		var limit *LimitError
@@ -230,7 +230,7 @@ func manyDead(n int) []byte {
 	var b wt.Builder
 	typ := b.Type(nil, nil)
 	for range n {
-		b.Func(typ, nil, wt.Repeat(60_000, 0x00))
+		b.Func(typ, nil, wt.Repeat(30_000, 0x00))
 	}
 	return b.Bytes()
 }

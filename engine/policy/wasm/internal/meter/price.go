@@ -8,37 +8,38 @@ const (
 	costType     = 13_000 // of functions
 	costTyped    = 320    // a parameter or result of a type
 	costSegment  = 400    // of data, or an element
-	costFunction = 13_000
+	costFunction = 14_000
 	costLocal    = 600
 	costGlobal   = 60 // a global, in each function
 
 	costPlain    = 360 // an instruction
 	costMove     = 140 // a local, or a constant
-	costCompare  = 520 // a comparison or a count of bits
-	costDead     = 600 // one that is not reached: not compiled, but metered
+	costCompare  = 520 // a comparison, a count of bits, or an extension of a sign
+	costFloat    = 1_150
+	costDead     = 800 // one that is not reached: not compiled, but metered
 	costMutable  = 4_000
-	costAccess   = 3_450 // of memory
-	costTrap     = 2_600 // of a division or truncation
-	costVector   = 1_250
+	costAccess   = 3_500 // of memory
+	costTrap     = 3_300 // of a division or truncation
+	costVector   = 4_700
 	costTable    = 2_700 // an access of a table
-	costRuntime  = 2_600 // a call of wazero's own
+	costRuntime  = 3_500 // a call of wazero's own
 	costCall     = 6_000
-	costIndirect = 10_000 // call_indirect
-	costValue    = 225    // a parameter or result of a call
+	costIndirect = 15_000 // call_indirect
+	costValue    = 280    // a parameter or result of a call
 	costReload   = 85     // a mutable global, at each call: it may have changed
 	costBulk     = 30_000 // memory.copy, memory.init, table.*
-	costFill     = 70_000 // memory.fill
+	costFill     = 75_000 // memory.fill
 
 	costBlock     = 1_250
 	costBranch    = 400
-	costTarget    = 300 // of a br_table
+	costTarget    = 360 // of a br_table
 	costSearch    = 1   // a step along the branches to one block, one for each pair of them
 	costDepth     = 42  // a step up a chain of dominators
 	costLookup    = 10  // a step up a chain of blocks, for a local
 	costLine      = 80  // the same, for a global
 	costParameter = 60  // a local that may have to become a parameter of a block
 	costArgument  = 64  // a value for it, from each branch
-	costLoop      = 150 // the same, in a loop, for each level of loops in the function
+	costLoop      = 300 // the same, in a loop, for each level of loops in the function
 	costHeld      = 200 // a local where a block begins
 	costLive      = 25  // a value of a local, a global or on the operand stack that is alive there, or at a target
 	costKnown     = 7   // an address that is known there to lie in memory
@@ -62,8 +63,10 @@ func price(op opcode) int {
 		return costTrap
 	case op == opLocalSet, op == opLocalTee, op >= opI32Const && op <= opF64Const:
 		return costMove
-	case op >= 0x45 && op <= 0x69, op >= 0x79 && op <= 0x7b:
+	case op >= 0x45 && op <= 0x69, op >= 0x79 && op <= 0x7b, op >= 0xc0 && op <= 0xc4:
 		return costCompare
+	case op >= 0x8b && op <= 0xa6:
+		return costFloat
 	}
 	return costPlain
 }
