@@ -71,7 +71,7 @@ func TestIdentityIsRecorded(t *testing.T) {
 	g := n.start()
 	g.becomes("ready")
 	plugin := n.plug(n.plugins, "10", "known", greeting)
-	g.with(1)
+	g.eventually("the runtime has the plugin", func() bool { return runtime.plugins() == 2 })
 	if _, err := runtime.create("c"); err != nil {
 		t.Fatal(err)
 	}
