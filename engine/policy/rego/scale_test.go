@@ -54,6 +54,7 @@ func decide(b *testing.B, j *Judge) {
 	for b.Loop() {
 		once(b, j, r)
 	}
+	b.ReportMetric(float64(fastest(func() { once(b, j, r) }))/1e3, "us-quickest")
 }
 
 func once(tb testing.TB, j *Judge, r *engine.Review) {
