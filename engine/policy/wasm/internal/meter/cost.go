@@ -79,6 +79,9 @@ func (k *cost) branch(c *code, index uint32) {
 // instruction adds one instruction, which the walker has just passed. What was dead before it is not compiled.
 func (k *cost) instruction(c *code, in *instruction, dead bool) {
 	k.height = c.height
+	if k.height > manyValues {
+		k.sum += costSpill
+	}
 	switch in.op {
 	case opBlock, opLoop, opIf:
 		k.sum += costPlain
@@ -210,5 +213,9 @@ func (k *cost) values(m *Module, in *instruction) int {
 	t := m.types[m.callee(in)]
 	k.slots += t.results
 	k.sum += costReload * m.mutable
-	return costValue * (t.params + t.results)
+	sum := costValue * (t.params + t.results)
+	if k.height > manyValues {
+		sum += costSpill * (t.params + t.results)
+	}
+	return sum
 }

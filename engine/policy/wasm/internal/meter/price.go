@@ -12,16 +12,22 @@ const (
 	costLocal    = 600
 	costGlobal   = 60 // a global, in each function
 
-	costPlain    = 360 // an instruction
-	costMove     = 140 // a local, or a constant
-	costCompare  = 520 // a comparison, a count of bits, or an extension of a sign
-	costFloat    = 1_150
-	costDead     = 800 // one that is not reached: not compiled, but metered
+	costPlain    = 360   // an instruction
+	costSpill    = 250   // the same, where more values lie on the operand stack than there is any place for but memory
+	costMove     = 140   // a local, or a constant
+	costCompare  = 520   // a comparison of integers, a count of bits, or an extension of a sign
+	costFloat    = 1_500 // a comparison or an operation
+	costSign     = 3_500 // of a floating point number, which takes a constant from memory: abs, neg
+	costUnsigned = 6_000 // integer made a floating point number, by one way or another; copysign
+	costExtreme  = 7_000 // min and max of floating point numbers, by several ways
+	costSize     = 1_300 // of memory or a table
+	costDead     = 800   // one that is not reached: not compiled, but metered
 	costMutable  = 4_000
 	costAccess   = 3_500 // of memory
 	costTrap     = 3_300 // of a division or truncation
-	costVector   = 4_700
-	costTable    = 2_700 // an access of a table
+	costTruncate = 9_000 // to an unsigned integer
+	costVector   = 15_000
+	costTable    = 5_500 // an access of a table
 	costRuntime  = 3_500 // a call of wazero's own
 	costCall     = 6_000
 	costIndirect = 15_000 // call_indirect
@@ -50,6 +56,9 @@ const (
 	costUncached = 3
 )
 
+// manyValues are more than there are registers for, by far.
+const manyValues = 256
+
 // price is that of an instruction that takes operands from the stack only.
 func price(op opcode) int {
 	switch {
@@ -57,15 +66,42 @@ func price(op opcode) int {
 		return costAccess
 	case op == opTableGet, op == opTableSet:
 		return costTable
+	case op == opMemorySize, op == opTableSize, op == 0xd1: // and ref.is_null
+		return costSize
 	case op>>8 == prefixSIMD:
 		return costVector
+	case unsigned(op):
+		return costTruncate
 	case op>>8 == prefixMisc, traps(op):
 		return costTrap
 	case op == opLocalSet, op == opLocalTee, op >= opI32Const && op <= opF64Const:
 		return costMove
-	case op >= 0x45 && op <= 0x69, op >= 0x79 && op <= 0x7b, op >= 0xc0 && op <= 0xc4:
+	case op >= 0x45 && op < 0x5b, op >= 0x67 && op <= 0x69, op >= 0x79 && op <= 0x7b, op >= 0xc0 && op <= 0xc4:
 		return costCompare
-	case op >= 0x8b && op <= 0xa6:
+	}
+	return priceOfFloat(op)
+}
+
+// unsigned tells whether an instruction truncates to an unsigned integer, trapping or saturating.
+func unsigned(op opcode) bool {
+	switch op {
+	case 0xa9, 0xab, 0xaf, 0xb1, prefixMisc<<8 | 1, prefixMisc<<8 | 3, prefixMisc<<8 | 5, prefixMisc<<8 | 7:
+		return true
+	}
+	return false
+}
+
+// priceOfFloat is that of what is done with floating point numbers alone, and of all else.
+func priceOfFloat(op opcode) int {
+	switch op {
+	case 0x8b, 0x8c, 0x99, 0x9a: // abs, neg
+		return costSign
+	case 0x98, 0xa6, 0xb5, 0xba: // copysign, convert_i64_u
+		return costUnsigned
+	case 0x96, 0x97, 0xa4, 0xa5: // min, max
+		return costExtreme
+	}
+	if op >= 0x5b && op <= 0x66 || op >= 0x8b && op <= 0xa6 {
 		return costFloat
 	}
 	return costPlain
