@@ -133,7 +133,7 @@ func stuck() string {
 // TestDeadline: a verdict is there by the deadline, it names the policy that was
 // late and no other, and nothing goes on running.
 func TestDeadline(t *testing.T) {
-	const deadline = 600 * time.Millisecond
+	const deadline = 1500 * time.Millisecond
 	fine := "deny contains {\"change\": c.id} if some c in input.changes.mount\n"
 	tests := []struct {
 		name   string
@@ -154,7 +154,7 @@ func TestDeadline(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			got := verdict(j.Judge(ctx, review("mount:/data")))
-			if took := time.Since(start); took > deadline+300*time.Millisecond {
+			if took := time.Since(start); took > deadline+time.Second {
 				t.Errorf("took %v", took)
 			}
 			if got != tt.want {
@@ -181,7 +181,7 @@ func goroutinesEnd(t *testing.T, before int) {
 func TestDeadlineAudit(t *testing.T) {
 	fine := "deny contains {\"change\": c.id} if some c in input.changes.mount\n"
 	j := judge(t, write(t, fine, endless, endless), map[string]engine.Enforcement{"p1": engine.Audit, "p2": engine.Audit})
-	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	got := verdict(j.Judge(ctx, review("mount:/data")))
 	want := "deny p0: \"\" about \"mount:/data\"\nfailure audit p1: it had no answer in time\nfailure audit p2: it had no answer in time\n"
