@@ -1,0 +1,52 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
+)
+
+// TestTricky holds what OPA's own cases do not spell like that against topdown.
+func TestTricky(t *testing.T) {
+	for name, module := range map[string]string{
+		"numbers that are spelled otherwise": "p contains [x, y] if { some x in [1, 1.0, 10e-1, 100e-2]; some y in {1, 2.0, -0, 0}; x == y }",
+		"numbers as keys":                    "o := {1: \"a\", 1.5: \"b\", \"1\": \"c\"}\np contains o[k] if some k in [1.0, 15e-1, \"1\"]",
+		"a pattern for a key":                "s contains [x, y] if { some x, y in [1, 2, 1] }\np contains y if s[[1, y]]\nq if s[[_, 7]]",
+		"else behind an early exit":          "f(x) := 1 if x > 2 else := 2 if x > 1 else := 3\np contains f(x) if some x in [1, 2, 3]",
+		"a conflict that is found late":      "f(x) := y if some y in [x, x + 1]\np contains f(1)",
+		"false and undefined results":        "f(x) := false if x == 1\ng(x) := x > 1\np contains \"f\" if f(1)\np contains \"nf\" if not f(1)\np contains \"g\" if not g(1)\np contains \"u\" if not f(2)",
+		"with within with":                   "a := input.x\np contains [b, c] if { b := a with input.x as 1; c := a with input as {\"x\": 2} }\nq := z if { w := 3; z := [v | v := a with input.x as w] }",
+		"a set of sets that are grouped":     "p contains {x | some x in [1, 2, 3]; x > y} if some y in [0, 1, 2, 3]\nobj := {k: v | some k in [\"a\", \"b\"]; v := {w | some w in [1, 2]; w > count(k)}}",
+		"every over nothing and over text":   "p contains 1 if every x in [] { x }\np contains 2 if every x in \"text\" { x }\np contains 3 if every k, v in {\"a\": 1} { k == \"a\"; v == 1 }",
+		"a partial object that overlaps":     "o[k] := v if some k, v in {\"a\": 1, \"b\": 2}\no.c.d := 3\no.c[x] := x if some x in [\"e\"]\np contains o",
+		"errors that nobody reaches":         "p contains 1 if { false; 1 / 0 }\np contains 2 if { x := [1 | 1 / 0 == 1]; x == [] }",
+		"text that compares as numbers":      "p contains x if some x in sort([10, 9, \"10\", \"9\", null, true, {}, [], set()])\nq := \"10\" < \"9\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + module}, ast.CompileOpts{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := c.QueryCompiler().Compile(ast.MustParseBody("result = data.t"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, wantErr := byTopdown(c, ast.NewObject(), nil, body)
+			p := plan.New(c, ast.NewObject())
+			q, err := p.Query(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, gotErr := run(p, q, nil)
+			if (wantErr == nil) != (gotErr == nil) || wantErr != nil && wantErr.Error() != gotErr.Error() {
+				t.Errorf("error %v, want %v", gotErr, wantErr)
+			}
+			if wantErr == nil && !slices.Equal(got, want) {
+				t.Errorf("got %v\nwant %v", got, want)
+			}
+		})
+	}
+}
