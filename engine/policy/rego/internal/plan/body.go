@@ -59,19 +59,20 @@ func (s *scope) bare(e *ast.Expr, then plan) step {
 
 // truth plans a term that stands alone: it holds unless it is false.
 func (s *scope) truth(t *ast.Term, then plan) step {
-	return s.each(t, func(v value) step {
-		next := then()
-		return func(m *machine, f frame) signal {
-			t := v(m, f)
-			if t == nil {
-				return m.nothing()
-			}
-			if isFalse(t) {
-				return more
-			}
-			return next(m, f)
+	return s.each(t, func(v value) step { return unlessFalse(v, then()) })
+}
+
+func unlessFalse(v value, next step) step {
+	return func(m *machine, f frame) signal {
+		t := v(m, f)
+		if t == nil {
+			return m.nothing()
 		}
-	})
+		if isFalse(t) {
+			return more
+		}
+		return next(m, f)
+	}
 }
 
 func isFalse(t *ast.Term) bool {

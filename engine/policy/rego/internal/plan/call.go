@@ -57,17 +57,7 @@ func (s *scope) taken(v value, out *ast.Term, then plan) step {
 	if out != nil {
 		return s.unifyValue(v, out, then)
 	}
-	next := then()
-	return func(m *machine, f frame) signal {
-		t := v(m, f)
-		if t == nil {
-			return m.nothing()
-		}
-		if isFalse(t) {
-			return more
-		}
-		return next(m, f)
-	}
+	return unlessFalse(v, then())
 }
 
 // call evaluates a function, or remembers what it gave for the same arguments.
