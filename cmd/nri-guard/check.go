@@ -47,11 +47,9 @@ exit code is 1 when something is wrong; with --strict also when there is a warni
 		if err != nil {
 			return err
 		}
-		named, err := modules.modules()
-		if err != nil {
+		if err := modules.addTo(c); err != nil {
 			return err
 		}
-		c.Policy.Wasm = append(c.Policy.Wasm, named...)
 		report := rego.Check(cmd.Context(), c.Sources())
 		if err := cmd.Context().Err(); err != nil {
 			return err

@@ -102,9 +102,7 @@ func (f *policyFlags) settings() (*config, error) {
 		c.Policy.Profile.Enforce = f.profile.value
 	}
 	c.Policy.Paths = append(c.Policy.Paths, f.paths...)
-	modules, err := f.wasm.modules()
-	c.Policy.Wasm = append(c.Policy.Wasm, modules...)
-	return c, err
+	return c, f.wasm.addTo(c)
 }
 
 // load loads the policies.

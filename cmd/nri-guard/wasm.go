@@ -25,6 +25,18 @@ func addWasm(cmd *cobra.Command) *wasmFlag {
 	return f
 }
 
+// compilers is how many functions of a module are compiled at a time by a subcommand
+// that ends. A daemon compiles one by one: see [wasm.Options].
+const compilers = 2
+
+// addTo adds the modules to a configuration's.
+func (f *wasmFlag) addTo(c *config) error {
+	modules, err := f.modules()
+	c.Policy.Wasm = append(c.Policy.Wasm, modules...)
+	c.Policy.Sandbox.Compilers = compilers
+	return err
+}
+
 // modules are the modules with their defaults.
 func (f *wasmFlag) modules() ([]wasm.Config, error) {
 	if f.fuel > 0 && len(f.files) == 0 {

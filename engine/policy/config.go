@@ -45,6 +45,7 @@ type Policies struct {
 type Sandbox struct {
 	Interpreter bool   `yaml:"interpreter" doc:"accept that modules are interpreted, about 80 times slower, where they cannot be compiled to machine code"`
 	Cache       string `yaml:"cache" doc:"directory for machine code, absolute, so that modules need not be compiled at each start; it must belong to the guard's user and be closed to all others; none unless given"`
+	Compilers   int    `yaml:"-"`
 }
 
 // Profile names the profiles of the library's policies.

@@ -72,6 +72,11 @@ type Options struct {
 	// that the process runs as and be closed to everybody else: who can write there
 	// can run anything.
 	Cache string
+	// Compilers is how many functions of a module are compiled at a time; 0 is one.
+	// Each takes memory of its own. With more than one a panic of wazero's compiler,
+	// should there be a module that makes it panic, ends the process, while with one it
+	// is an error: so this is for programs that have nothing else to do.
+	Compilers int
 }
 
 // A ConfigError says what keeps a module from being loaded.

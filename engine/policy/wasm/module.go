@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm/internal/meter"
@@ -84,7 +85,7 @@ func (m *module) compile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m.compiled, err = m.box.runtime.CompileModule(ctx, metered)
+	m.compiled, err = m.box.runtime.CompileModule(experimental.WithCompilationWorkers(ctx, m.box.compilers), metered)
 	if err != nil {
 		return fmt.Errorf("cannot be compiled: %s%s", firstLine(err), m.box.cacheHint())
 	}

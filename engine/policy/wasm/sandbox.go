@@ -20,6 +20,7 @@ type sandbox struct {
 	runtime     wazero.Runtime
 	interpreted bool
 	cache       string
+	compilers   int
 }
 
 // cacheHint says what else could be wrong where compiling fails.
@@ -36,7 +37,7 @@ const features = api.CoreFeaturesV2
 // newSandbox returns a runtime that compiles to machine code. Where that cannot be
 // done it is an error, or an interpreter if that is accepted.
 func newSandbox(ctx context.Context, o Options) (*sandbox, error) {
-	b := &sandbox{}
+	b := &sandbox{compilers: o.Compilers}
 	config := wazero.NewRuntimeConfigCompiler()
 	if why := tryCompiler(bare{ctx}); why != nil {
 		if !o.Interpreter {

@@ -166,7 +166,7 @@ func fillings() map[string]filling {
 		"nothing":   {},
 		"constants": {body: wasmtest.Repeat(20_000, constants), functions: 30},
 		"nops":      {body: wasmtest.Repeat(60_000, 0x01), functions: 40},
-		"dead code": {body: wasmtest.Cat(opUnreachable, wasmtest.Repeat(30_000, wasmtest.I32Const(0))), functions: 30},
+		"dead code": {body: wasmtest.Cat(opUnreachable, wasmtest.Repeat(8_000, constants)), functions: 60},
 		"functions": {body: wasmtest.Repeat(100, constants), functions: 10_000},
 		"data":      {data: 4_500_000},
 	}

@@ -8,6 +8,7 @@ type instruction struct {
 	start, end int
 	index      uint32   // of the function, type, local, global, table, ...; a branch's depth; a br_table's default
 	index2     uint32   // a second one: call_indirect's table, table.init's table
+	offset     uint32   // of a load or store
 	targets    []uint32 // br_table's, valid until the next instruction
 }
 
@@ -170,7 +171,7 @@ func (c *code) access(in *instruction) {
 	if align := c.u32(); align >= 0x40 {
 		c.fail(start, "malformed alignment %#x of instruction %#02x", align, in.op)
 	}
-	c.u32()
+	in.offset = c.u32()
 	c.hasMemory()
 }
 

@@ -198,6 +198,9 @@ func (k *cost) plain(c *code, in *instruction) {
 		if accesses(op) {
 			k.known++
 			k.sum += 2 * costLine * k.line
+			if in.offset >= far {
+				k.sum += costFar
+			}
 		}
 	}
 }

@@ -24,6 +24,7 @@ const (
 	costDead     = 800   // one that is not reached: not compiled, but metered
 	costMutable  = 4_000
 	costAccess   = 3_500 // of memory
+	costFar      = 1_300 // the same, by an offset that takes long to write
 	costTrap     = 3_300 // of a division or truncation
 	costTruncate = 9_000 // to an unsigned integer
 	costVector   = 15_000
@@ -55,6 +56,9 @@ const (
 	cached       = 15_000_000
 	costUncached = 3
 )
+
+// far is where offsets begin that hardly any guest has: beyond its data.
+const far = 1 << 24
 
 // manyValues are more than there are registers for, by far.
 const manyValues = 256
