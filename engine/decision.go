@@ -139,7 +139,8 @@ type Denied struct {
 	Decision  *Decision
 }
 
-// Error lists every reason, each with policy, plugin, field and key.
+// Error lists the reasons, each with policy, plugin, field and key; see
+// [Decision.Reasons].
 func (e *Denied) Error() string {
 	reasons := e.Decision.Reasons()
 	if len(reasons) == 0 {
@@ -157,18 +158,29 @@ func (d *Decision) Err(op Operation) error {
 }
 
 // Reasons are the lines that explain a denial: failures first, then the
-// violations of policies that are enforced.
+// violations of policies that are enforced. There are some 32 KiB at most; a last line
+// says how many more reasons there are.
 func (d *Decision) Reasons() []string {
 	var lines []string
-	for _, f := range d.Failures {
-		if f.Enforcement.denies() {
-			lines = append(lines, f.String())
+	size, more := 0, 0
+	add := func(e Enforcement, reason fmt.Stringer) {
+		switch {
+		case !e.denies():
+		case size >= maxReasons:
+			more++
+		default:
+			lines = append(lines, reason.String())
+			size += len(lines[len(lines)-1])
 		}
 	}
+	for _, f := range d.Failures {
+		add(f.Enforcement, f)
+	}
 	for _, v := range d.Violations {
-		if v.Enforcement.denies() {
-			lines = append(lines, v.String())
-		}
+		add(v.Enforcement, v)
+	}
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	return lines
 }
@@ -180,7 +192,7 @@ func (v Violation) String() string {
 		about = append(about, "plugin "+v.Plugin)
 	}
 	if v.Field != "" {
-		about = append(about, strings.TrimSpace(string(v.Field)+" "+v.Key))
+		about = append(about, strings.TrimSpace(string(v.Field)+" "+Brief(v.Key, maxKey)))
 	}
 	if len(about) == 0 {
 		return Printable(v.Policy + ": " + v.Message)

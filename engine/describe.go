@@ -20,11 +20,11 @@ const masked = "***"
 const minSecret = 5
 
 // String describes a change for people: "add mount /data (bind from /srv/data,
-// writable)". It is [Printable]. Values of environment variables are left out.
+// writable)". It is [Printable] and [Brief]. Values of environment variables are left out.
 func (c *Change) String() string {
-	what := strings.TrimSpace(string(c.Op) + " " + string(c.Field) + " " + c.Key)
+	what := strings.TrimSpace(string(c.Op) + " " + string(c.Field) + " " + Brief(c.Key, maxKey))
 	if detail := describe(c); detail != "" {
-		what += " (" + detail + ")"
+		what += " (" + Brief(detail, maxKey) + ")"
 	}
 	return Printable(what)
 }

@@ -153,7 +153,7 @@ func (rules *Rules) judge(ctx context.Context, r *Review, d *Decision) Verdict {
 	v.Violations = rules.complete(r, v.Violations, mask, &v)
 	v.Warnings = rules.complete(r, v.Warnings, mask, &v)
 	for i := range v.Failures {
-		v.Failures[i].Message = mask.text(v.Failures[i].Message)
+		v.Failures[i].Message = Brief(mask.text(v.Failures[i].Message), maxMessage)
 	}
 	v.Failures = slices.DeleteFunc(v.Failures, func(f Failure) bool {
 		return rules.exempt(d, r, f.Policy, "", f.Message)
@@ -176,7 +176,7 @@ func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdi
 		if x.Change != "" {
 			if c = r.Change(x.Change); c == nil {
 				v.Failures = append(v.Failures, Failure{Policy: x.Policy, Enforcement: x.Enforcement,
-					Message: fmt.Sprintf("it objects to a change %q that is not in the review", x.Change)})
+					Message: fmt.Sprintf("it objects to a change %q that is not in the review", Brief(x.Change, maxKey))})
 				continue
 			}
 			x.Field, x.Key, x.Plugin = c.Field, c.Key, c.Plugin.String()
@@ -184,7 +184,7 @@ func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdi
 				x.Message = "may not " + c.String()
 			}
 		}
-		x.Message = mask.about(c, x.Message)
+		x.Message = Brief(mask.about(c, x.Message), maxMessage)
 		kept = append(kept, x)
 	}
 	return kept
@@ -335,7 +335,7 @@ func (rules *Rules) tell(ctx context.Context, r *Review, d *Decision) (err error
 
 // fail adds a failure that denies.
 func (d *Decision) fail(message string) {
-	d.Failures = append(d.Failures, Failure{Message: message})
+	d.Failures = append(d.Failures, Failure{Message: Brief(message, maxMessage)})
 	d.Allowed, d.Approved, d.Stripped = false, nil, nil
 }
 

@@ -28,7 +28,7 @@ func panicked(unmask []string, r *Review, cause any) string {
 	if r != nil {
 		text = newMask(unmask, r).text(text)
 	}
-	return "panic: " + text + " in " + strings.Join(where, ", called by ")
+	return "panic: " + Brief(text, maxMessage) + " in " + strings.Join(where, ", called by ")
 }
 
 // panicFrames is how many functions a panic is described by.

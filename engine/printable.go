@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode"
@@ -26,6 +27,23 @@ func Printable(s string) string {
 		out.WriteRune(r)
 	}
 	return out.String()
+}
+
+// What is said for people of texts that others chose, in bytes: of a message, of a key,
+// and of all reasons together. Plugins send megabytes, and an answer that is too long
+// for the runtime to take is none.
+const (
+	maxMessage = 4 << 10
+	maxKey     = 1 << 10
+	maxReasons = 32 << 10
+)
+
+// Brief is the beginning of a text of more than so many bytes, and how long it is.
+func Brief(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:most], ""), len(s))
 }
 
 func unprintable(r rune) bool { return !unicode.IsPrint(r) }

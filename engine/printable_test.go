@@ -1,7 +1,10 @@
 package engine_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/containerd/nri/pkg/api"
 
@@ -49,4 +52,80 @@ func TestReasonsArePrintable(t *testing.T) {
 			t.Errorf("change %q", got)
 		}
 	}
+}
+
+func TestBrief(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"", ""},
+		{"four", "four"},
+		{"fives", "five... (5 bytes)"},
+		{"abcü", "abc... (5 bytes)"}, // not half of a character
+	} {
+		if got := engine.Brief(c.in, 4); got != c.want {
+			t.Errorf("Brief(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+// Whatever length plugins, policies and recorders give their texts, and however many
+// they are: what is said of a denial is short enough to be sent, and begins with what
+// matters.
+func TestReasonsAreBrief(t *testing.T) {
+	const most = 64 << 10
+	long := "/" + strings.Repeat("\x7f", 1<<20)
+	mount := &engine.Mount{Type: "bind", Source: long, ResolvedSource: long}
+	changes := make([]*engine.Change, 5000)
+	for i := range changes {
+		changes[i] = &engine.Change{ID: fmt.Sprint(i), Op: engine.Add, Field: engine.MountPoint, Key: fmt.Sprint("/", i)}
+	}
+	for name, c := range map[string]struct {
+		review *engine.Review
+		says   engine.Verdict
+		want   []string
+	}{
+		"one long name": {
+			&engine.Review{Changes: []*engine.Change{{ID: "1", Op: engine.Add, Field: engine.MountPoint, Key: long, Value: mount}}},
+			engine.Verdict{Violations: []engine.Violation{{Policy: "p", Change: "1"}, {Policy: "q", Change: "1", Message: "not " + long}}},
+			[]string{"p: may not add mount /\\x7f", " bytes) (mount /\\x7f", "q: not /\\x7f", "... (1048581 bytes) (mount /\\x7f"},
+		},
+		"a long reason why it is malformed": {
+			&engine.Review{Malformed: []string{"what is " + long}}, engine.Verdict{},
+			[]string{"malformed request: what is /\\x7f", "bytes)"},
+		},
+		"a long failure": {
+			&engine.Review{}, engine.Verdict{Failures: []engine.Failure{{Policy: "p", Message: long}}},
+			[]string{"p: could not decide: /\\x7f", "... (1048577 bytes)"},
+		},
+		"a change that does not exist": {
+			&engine.Review{}, engine.Verdict{Violations: []engine.Violation{{Policy: "p", Change: long}}},
+			[]string{"p: could not decide: it objects to a change", "bytes)"},
+		},
+		"many": {
+			&engine.Review{Changes: changes}, objections(changes),
+			[]string{"nri-guard denied CreateContainer: p: may not add mount /0 (mount /0); ", "; and 4", " more"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.review.Operation = engine.CreateContainer
+			d := engine.New(engine.Rules{Policies: says(c.says)}).Decide(t.Context(), c.review)
+			text := d.Err(engine.CreateContainer).Error()
+			if len(text) > most || !utf8.ValidString(text) {
+				t.Errorf("%d bytes", len(text))
+			}
+			for _, want := range c.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("%.200q ... does not say %q", text, want)
+				}
+			}
+		})
+	}
+}
+
+// objections object to each change.
+func objections(changes []*engine.Change) engine.Verdict {
+	var v engine.Verdict
+	for _, c := range changes {
+		v.Violations = append(v.Violations, engine.Violation{Policy: "p", Change: c.ID})
+	}
+	return v
 }

@@ -198,15 +198,11 @@ func firstOf(reasons []string) string {
 	for i, r := range reasons {
 		switch {
 		case i == maxReasons:
-			fmt.Fprintf(&b, "; and %d more", len(reasons)-i)
-			return b.String()
+			return b.String() + "; and more"
 		case i > 0:
 			b.WriteString("; ")
 		}
-		if len(r) > maxReason {
-			r = r[:maxReason] + "..."
-		}
-		b.WriteString(engine.Printable(r))
+		b.WriteString(engine.Printable(engine.Brief(r, maxReason)))
 	}
 	return b.String()
 }

@@ -3,10 +3,13 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/document"
@@ -41,9 +44,42 @@ type metrics struct {
 	Decision int64 `json:"timer_decision_ns"`
 }
 
+// maxLine is how long a line may be. Those of creations have some kilobytes; plugins
+// that could write lines of any length could push all others out of the log.
+const maxLine = 4 << 20
+
+// errTooLong keeps a decision from being recorded as a whole.
+var errTooLong = fmt.Errorf("decision log: its line would have more than %d MiB, which denies unless bestEffort is set", maxLine>>20)
+
+// outline returns the line that takes the place of one that is too long: who asked for
+// something and why it was denied, but not what was asked for.
+func (c *Config) outline(r *engine.Review, d *engine.Decision) ([]byte, error) {
+	short := &engine.Review{
+		Version: r.Version, Operation: r.Operation, Runtime: r.Runtime, Plugin: r.Plugin, Plugins: r.Plugins,
+		Malformed: []string{"this is not all that was asked for: " + errTooLong.Error()},
+	}
+	if p := r.Pod; p != nil {
+		short.Pod = &api.PodSandbox{Id: p.GetId(), Name: p.GetName(), Uid: p.GetUid(), Namespace: p.GetNamespace()}
+	}
+	if x := r.Container; x != nil {
+		short.Container = &api.Container{Id: x.GetId(), PodSandboxId: x.GetPodSandboxId(), Name: x.GetName()}
+	}
+	denied := &engine.Decision{
+		ID: d.ID, Time: d.Time, Revision: d.Revision, Duration: d.Duration, Costs: d.Costs,
+		Failures: []engine.Failure{{Message: errTooLong.Error()}},
+	}
+	for _, reason := range d.Reasons() {
+		denied.Failures = append(denied.Failures, engine.Failure{Message: reason})
+	}
+	return c.line(short, denied)
+}
+
 // line returns the line for a decision, newline included.
 func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
-	input, err := document.Marshal(r, document.Options{Mask: true, Unmask: c.Unmask})
+	input, err := document.Marshal(r, document.Options{Mask: true, Unmask: c.Unmask, Most: maxLine})
+	if errors.Is(err, document.ErrTooLong) {
+		return nil, errTooLong
+	}
 	if err != nil {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
@@ -69,6 +105,9 @@ func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
 	line.Bytes()[joint] = ',' // where the tail's object begins
+	if line.Len() > maxLine {
+		return nil, errTooLong
+	}
 	return line.Bytes(), nil
 }
 

@@ -81,9 +81,15 @@ func (l *Log) Close() error {
 	return l.sink.out.close()
 }
 
-// Record writes a decision. It implements [engine.Recorder].
+// Record writes a decision. It implements [engine.Recorder]. One whose line would have
+// more than 4 MiB is an error, and written in outline, as the denial that follows.
 func (l *Log) Record(_ context.Context, r *engine.Review, d *engine.Decision) error {
 	line, err := l.config.line(r, d)
+	if errors.Is(err, errTooLong) {
+		if line, short := l.config.outline(r, d); short == nil {
+			err = errors.Join(err, l.sink.write(line))
+		}
+	}
 	if err != nil {
 		return err
 	}

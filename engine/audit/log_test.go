@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -109,6 +110,57 @@ func TestRecord(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestLongLines: what would push everything else out of the log is written in outline,
+// and denied.
+func TestLongLines(t *testing.T) {
+	long := strings.Repeat("\x01", 4<<20)
+	var out bytes.Buffer
+	log, err := audit.NewWriter(&out, audit.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard := engine.New(engine.Rules{Recorder: log, Policies: allows{}})
+	for name, change := range map[string]*engine.Change{
+		"key":   {ID: "1", Field: engine.MountPoint, Key: long, Value: &engine.Mount{}},
+		"value": {ID: "1", Field: engine.Annotation, Key: "a", Value: long},
+		"id":    {ID: long, Field: engine.Annotation, Key: "a", Value: "b"},
+	} {
+		out.Reset()
+		r := review()
+		r.Changes = []*engine.Change{change}
+		d := guard.Decide(t.Context(), r)
+		if got := d.Err(r.Operation); d.Allowed || !strings.Contains(got.Error(), "the decision could not be recorded: decision log: its line would have more than 4 MiB") {
+			t.Errorf("%s: %v", name, got)
+		}
+		var line struct {
+			ID     string `json:"decision_id"`
+			Result struct {
+				Allowed  bool
+				Failures []engine.Failure
+			}
+			Plugins, Malformed []string
+			Input              json.RawMessage
+		}
+		if err := json.Unmarshal(out.Bytes(), &line); err != nil {
+			t.Fatal(err)
+		}
+		if line.Result.Allowed || len(line.Result.Failures) != 1 || line.ID != d.ID || out.Len() > 64<<10 ||
+			!strings.HasPrefix(line.Malformed[0], "this is not all that was asked for") || line.Plugins[0] != "10-injector" {
+			t.Errorf("%s: %d bytes, %+v", name, out.Len(), line)
+		}
+		short, err := document.Unmarshal(line.Input)
+		if err != nil || short.Pod.GetName() != "web" || short.Container.GetId() != "c1" {
+			t.Errorf("%s: %v %v", name, short, err)
+		}
+	}
+}
+
+// allows is policies that object to nothing.
+type allows struct{}
+
+func (allows) Judge(context.Context, *engine.Review) engine.Verdict { return engine.Verdict{} }
+func (allows) Revision() string                                     { return "r1" }
 
 // TestReplay gives the input of a line back to the document package.
 func TestReplay(t *testing.T) {

@@ -3,6 +3,7 @@ package document
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"math/rand/v2"
 	"os"
@@ -138,6 +139,25 @@ func TestMarshalRefuses(t *testing.T) {
 		if err == nil || !strings.HasSuffix(err.Error(), tt.want) {
 			t.Errorf("got %v, want %s", err, tt.want)
 		}
+	}
+}
+
+// TestMost: a document has as many bytes as it may, or there is none, and what is too
+// long is not written before that is found.
+func TestMost(t *testing.T) {
+	r := reviewtest.Rich()
+	whole, err := Marshal(r, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for most, want := range map[int]error{1: ErrTooLong, len(whole) / 2: ErrTooLong, len(whole) - 1: ErrTooLong, len(whole): nil} {
+		if got, err := Marshal(r, Options{Most: most}); !errors.Is(err, want) || err == nil && !bytes.Equal(got, whole) {
+			t.Errorf("at most %d of %d bytes: %d, %v", most, len(whole), len(got), err)
+		}
+	}
+	r.Changes = []*engine.Change{{Field: engine.Annotation, Key: strings.Repeat("\x01", 8<<20), Value: "v"}}
+	if n := testing.AllocsPerRun(1, func() { _, err = Marshal(r, Options{Most: 1 << 20}) }); !errors.Is(err, ErrTooLong) || n > 1000 {
+		t.Errorf("%v, %v allocations", err, n)
 	}
 }
 

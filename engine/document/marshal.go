@@ -1,6 +1,7 @@
 package document
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -20,15 +21,24 @@ type Options struct {
 	Unmask []string
 	// Effective adds the container with the changes applied.
 	Effective bool
+	// Most is how many bytes there may be, more or less; 0 is any number.
+	Most int
 }
+
+// ErrTooLong says that a document would be longer than [Options.Most].
+var ErrTooLong = errors.New("it is too long")
 
 // Marshal writes a review as a JSON document. Two calls for the same review give
 // the same bytes. It fails only for reviews that no border builds: a change of a
 // field that does not exist, or one whose value is of another Go type than the
-// field's.
+// field's, and with [ErrTooLong].
 func Marshal(r *engine.Review, o Options) ([]byte, error) {
-	w := &writer{mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective, buf: make([]byte, 0, 16<<10)}
-	if err := w.value(ReviewShape(), reflect.ValueOf(r).Elem()); err != nil {
+	w := &writer{mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective, most: o.Most, buf: make([]byte, 0, 16<<10)}
+	err := w.value(ReviewShape(), reflect.ValueOf(r).Elem())
+	if err == nil && w.full(0) {
+		err = ErrTooLong
+	}
+	if err != nil {
 		return nil, fmt.Errorf("review document: %w", err)
 	}
 	return w.buf, nil
@@ -40,9 +50,16 @@ type writer struct {
 	buf       []byte
 	mask      mask
 	effective bool
+	most      int
 }
 
+// full says whether n more bytes are too many.
+func (w *writer) full(n int) bool { return w.most > 0 && len(w.buf)+n > w.most }
+
 func (w *writer) value(s *Shape, v reflect.Value) error {
+	if w.full(0) {
+		return ErrTooLong
+	}
 	switch s.Kind {
 	case Object:
 		return w.object(s, v)
@@ -170,6 +187,8 @@ func (w *writer) mapping(s *Shape, v reflect.Value) error {
 	return nil
 }
 
+const hex = "0123456789abcdef"
+
 func (w *writer) byte(c byte) { w.buf = append(w.buf, c) }
 
 // next separates an element from the one before it; no value ends in an opening
@@ -192,8 +211,13 @@ func (w *writer) key(name string) {
 	w.byte(':')
 }
 
-// text writes a string. What JSON does not demand to be escaped is left readable.
+// text writes a string, or something as long where it is too long anyway. What JSON
+// does not demand to be escaped is left readable.
 func (w *writer) text(s string) {
+	if w.full(len(s)) {
+		w.buf = append(w.buf, s...)
+		return
+	}
 	s = Valid(s)
 	w.byte('"')
 	plain := 0 // where what need not be escaped begins
@@ -205,7 +229,7 @@ func (w *writer) text(s string) {
 		w.buf = append(w.buf, s[plain:i]...)
 		plain = i + 1
 		if c < ' ' {
-			w.buf = fmt.Appendf(w.buf, "\\u%04x", c)
+			w.buf = append(w.buf, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		} else {
 			w.buf = append(w.buf, '\\', c)
 		}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
@@ -38,10 +37,7 @@ const maxReason = 32 << 10
 // refusal answers a request with an error. It is for people in the end: those who
 // wonder why a container is not created.
 func refusal(m wire.Message, code codes.Code, message string) wire.Message {
-	message = engine.Printable(message)
-	if len(message) > maxReason {
-		message = strings.ToValidUTF8(message[:maxReason], "") + "..."
-	}
+	message = engine.Printable(engine.Brief(message, maxReason))
 	return response(m, &ttrpc.Response{Status: status.New(code, message).Proto()})
 }
 

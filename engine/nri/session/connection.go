@@ -16,6 +16,8 @@ import (
 	"github.com/containerd/nri/pkg/stub"
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
+
+	"github.com/nri-guard/nri-guard/engine"
 )
 
 // connection is one with the runtime, from dialling to closing.
@@ -158,8 +160,16 @@ func (c *connection) handle(ctx context.Context, read ttrpc.Unmarshaler, info *t
 		}
 		return rpl, err
 	}
-	return next(ctx, read)
+	rpl, err = next(ctx, read)
+	if err != nil && len(err.Error()) > maxError {
+		err = errors.New(engine.Brief(err.Error(), maxError))
+	}
+	return rpl, err
 }
+
+// maxError is how long an error may be. ttrpc sends no message of more than 4 MiB, and
+// serves a connection no more on which it should have.
+const maxError = 1 << 20
 
 func (c *connection) handled() {
 	c.inflight.Add(-1)

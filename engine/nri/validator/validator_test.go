@@ -105,6 +105,30 @@ type recorder func() error
 
 func (r recorder) Record(context.Context, *engine.Review, *engine.Decision) error { return r() }
 
+// A name that is as long as a message can be makes no answer that is too long to be
+// sent: NRI would drop the validator, and ask it no more.
+func TestLongNames(t *testing.T) {
+	adaptation.SetPluginRequestTimeout(10 * time.Second)
+	defer adaptation.SetPluginRequestTimeout(nritest.Patience)
+	runtime, v := guarded(t, validator.Config{Engine: engine.New(rules(object(engine.MountPoint, engine.Deny)))})
+	name := "/"
+	connect(t, runtime, 2, "10", "asker", mounter{&name})
+	for _, name = range []string{"/" + strings.Repeat("\x7f", 250<<10), "/" + strings.Repeat("\x01", 1500<<10), "/etc"} {
+		_, err := runtime.Create(t, "c")
+		nritest.MustSay(t, err, `validator "99-nri-guard" rejected container adjustment`, "no_mount: may not add mount /")
+		if n := len(err.Error()); n > 64<<10 || !v.Status().Connected {
+			t.Errorf("%d bytes, %+v", n, v.Status())
+		}
+	}
+}
+
+// mounter asks for a mount at the place that it is told.
+type mounter struct{ destination *string }
+
+func (m mounter) CreateContainer(context.Context, *api.PodSandbox, *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
+	return &api.ContainerAdjustment{Mounts: []*api.Mount{{Destination: *m.destination, Type: "bind", Source: "/etc", Options: []string{"rw"}}}}, nil, nil
+}
+
 // TestLate: policies and recorders that do not come back in time. NRI gets its
 // answer before it loses patience, and goes on to ask.
 func TestLate(t *testing.T) {
