@@ -121,7 +121,7 @@ func (w *writer) changes(s *Shape, changes []*engine.Change) error {
 	for field, group := range Group(changes) {
 		f := s.Field(string(field))
 		if f == nil {
-			return fmt.Errorf("change %q is of field %q, which does not exist", group[0].ID, field)
+			return fmt.Errorf("change %q is of field %q, which does not exist", engine.Brief(group[0].ID, 256), field)
 		}
 		w.next()
 		w.name(f.Name)
@@ -145,7 +145,7 @@ func (w *writer) group(s *Shape, changes []*engine.Change) error {
 			w.key(keys[i])
 		}
 		if err := w.value(s.Elem, reflect.ValueOf(w.mask.change(c)).Elem()); err != nil {
-			return fmt.Errorf("change %q: %w", c.ID, err)
+			return fmt.Errorf("change %q: %w", engine.Brief(c.ID, 256), err)
 		}
 	}
 	w.byte(end)
