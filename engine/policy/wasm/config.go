@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -141,7 +142,19 @@ func (c *Config) check() (key string, err error) {
 		{"limits.stackBytes", uint64(c.Limits.StackBytes), maxStackBytes},
 	} {
 		if b.value > b.max {
-			return b.key, fmt.Errorf("%s must be from 1 to %d", b.key, b.max)
+			return b.key, fmt.Errorf("%s must be from 1 to %d, or left out", b.key, b.max)
+		}
+	}
+	return c.Limits.check()
+}
+
+// check says which limit is none.
+func (l Limits) check() (key string, err error) {
+	v := reflect.ValueOf(l)
+	for i := range v.NumField() {
+		if n := v.Field(i).Int(); n < 0 || n > maxLimit {
+			key = "limits." + v.Type().Field(i).Tag.Get("yaml")
+			return key, fmt.Errorf("%s must be from 1 to %d, or left out", key, maxLimit)
 		}
 	}
 	return "", nil

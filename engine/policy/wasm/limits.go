@@ -31,6 +31,10 @@ type Limits struct {
 	StackBytes              int `yaml:"stackBytes" doc:"estimated size of the stack of nested calls, at most 134217728; 16777216 unless given"`
 }
 
+// maxLimit keeps each limit one: what is counted is in bytes, microseconds, or things of
+// some bytes each.
+const maxLimit = 1 << 28
+
 // maxStackBytes keeps what is allocated for a stack, up to twice as much, below the
 // 400 MB at which wazero gives up by itself.
 const maxStackBytes = 128 << 20

@@ -66,7 +66,7 @@ func TestLimitIsNamed(t *testing.T) {
 // module's limit and never by wazero's.
 func TestStackIsBounded(t *testing.T) {
 	for bytes, want := range map[int]string{
-		maxStackBytes: "", maxStackBytes + 1: "limits.stackBytes must be from 1 to 134217728", -1: "limits.stackBytes must be from 1 to 134217728",
+		maxStackBytes: "", maxStackBytes + 1: "limits.stackBytes must be from 1 to 134217728, or left out", -1: "limits.stackBytes must be from 1 to 134217728, or left out",
 	} {
 		c := Config{Name: "own", Path: "own.wasm", Limits: Limits{StackBytes: bytes}}.filled()
 		key, err := c.check()

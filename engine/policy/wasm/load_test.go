@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,6 +66,19 @@ func TestLoadRefuses(t *testing.T) {
 			g.validate = wasmtest.Cat(0x12, 0, wasmtest.I64Const(0))
 			return g.module()
 		}(), "only WebAssembly 2.0 is supported"},
+		"elements behind the table": {func() []byte {
+			g := newGuest()
+			g.Table(wasmtest.FuncRef, 5, 10)
+			g.Elements(4, 0, 0)
+			return g.module()
+		}(), "element segment 0 has 2 elements where its table has room for 1: it cannot be instantiated"},
+		"elements far behind": {func() []byte {
+			g := newGuest()
+			g.Table(wasmtest.FuncRef, 5, 10)
+			g.Elements(4, 0)
+			g.Elements(-1, 0)
+			return g.module()
+		}(), "element segment 1 has 1 elements where its table has room for 0: it cannot be instantiated"},
 		"too much memory": {func() []byte {
 			g := newGuest()
 			g.memory = [2]int{257, -1}
@@ -138,24 +152,27 @@ func TestLoadRefusesFiles(t *testing.T) {
 		key    string
 		want   string
 	}{
-		"missing":        {wasm.Config{Path: filepath.Join(dir, "none.wasm")}, "", "open " + dir + "/none.wasm: no such file or directory; a file that holds a WebAssembly module is expected"},
-		"a directory":    {wasm.Config{Path: dir}, "", dir + ": is a directory; a file that holds a WebAssembly module is expected"},
-		"a pipe":         {wasm.Config{Path: pipe}, "", pipe + ": is a pipe; a file that holds a WebAssembly module is expected"},
-		"a device":       {wasm.Config{Path: "/dev/zero"}, "", "/dev/zero: is a device; a file that holds a WebAssembly module is expected"},
-		"too large":      {wasm.Config{Path: path, Limits: wasm.Limits{ModuleBytes: 100}}, "", fmt.Sprintf("%s: has %d bytes, more than the 100 that limits.moduleBytes allows", path, len(good))},
-		"another digest": {wasm.Config{Path: path, SHA256: strings.Repeat("ab", 32)}, "", path + ": has the sha256 " + digest + ", and " + strings.Repeat("ab", 32) + " is expected"},
-		"half a digest":  {wasm.Config{Path: path, SHA256: "abcd"}, "sha256", `"abcd" must be 64 hexadecimal digits`},
-		"no path":        {wasm.Config{}, "path", "policy policy needs the path of its module"},
-		"a bad name":     {wasm.Config{Name: "No-Such", Path: path}, "name", `the name "No-Such" of a policy must be lower-case letters, digits and _, beginning with a letter`},
-		"lib":            {wasm.Config{Name: "lib", Path: path}, "name", `the name "lib" is reserved, as package nri.lib is; give the policy another`},
-		"config":         {wasm.Config{Name: "config", Path: path}, "name", `the name "config" is reserved, as package nri.config is; give the policy another`},
-		"much fuel":      {wasm.Config{Path: path, Fuel: 50_000_001}, "fuel", "fuel must be from 1 to 50000000"},
-		"much to start":  {wasm.Config{Path: path, StartFuel: 1 << 63}, "startFuel", "startFuel must be from 1 to 50000000"},
-		"much memory":    {wasm.Config{Path: path, MemoryPages: 1 << 20}, "memoryPages", "memoryPages must be from 1 to 16384"},
-		"instances":      {wasm.Config{Path: path, Instances: -1}, "instances", "instances must be from 1 to 256"},
-		"calls":          {wasm.Config{Path: path, Calls: -1}, "calls", "calls must be from 1 to 4611686018427387904"},
-		"long answers":   {wasm.Config{Path: path, AnswerBytes: 1 << 31}, "answerBytes", "answerBytes must be from 1 to 1073741824"},
-		"a config":       {wasm.Config{Path: path, Configuration: "x"}, "", path + ": has a config, but exports no plugin_configure to be told of it"},
+		"missing":          {wasm.Config{Path: filepath.Join(dir, "none.wasm")}, "", "open " + dir + "/none.wasm: no such file or directory; a file that holds a WebAssembly module is expected"},
+		"a directory":      {wasm.Config{Path: dir}, "", dir + ": is a directory; a file that holds a WebAssembly module is expected"},
+		"without size":     {wasm.Config{Path: "/proc/self/pagemap"}, "", "/proc/self/pagemap: is empty; a WebAssembly module is expected"},
+		"a pipe":           {wasm.Config{Path: pipe}, "", pipe + ": is a pipe; a file that holds a WebAssembly module is expected"},
+		"a device":         {wasm.Config{Path: "/dev/zero"}, "", "/dev/zero: is a device; a file that holds a WebAssembly module is expected"},
+		"too large":        {wasm.Config{Path: path, Limits: wasm.Limits{ModuleBytes: 100}}, "", fmt.Sprintf("%s: has %d bytes, more than the 100 that limits.moduleBytes allows", path, len(good))},
+		"another digest":   {wasm.Config{Path: path, SHA256: strings.Repeat("ab", 32)}, "", path + ": has the sha256 " + digest + ", and " + strings.Repeat("ab", 32) + " is expected"},
+		"half a digest":    {wasm.Config{Path: path, SHA256: "abcd"}, "sha256", `"abcd" must be 64 hexadecimal digits`},
+		"no path":          {wasm.Config{}, "path", "policy policy needs the path of its module"},
+		"a bad name":       {wasm.Config{Name: "No-Such", Path: path}, "name", `the name "No-Such" of a policy must be lower-case letters, digits and _, beginning with a letter`},
+		"lib":              {wasm.Config{Name: "lib", Path: path}, "name", `the name "lib" is reserved, as package nri.lib is; give the policy another`},
+		"config":           {wasm.Config{Name: "config", Path: path}, "name", `the name "config" is reserved, as package nri.config is; give the policy another`},
+		"much fuel":        {wasm.Config{Path: path, Fuel: 50_000_001}, "fuel", "fuel must be from 1 to 50000000"},
+		"much to start":    {wasm.Config{Path: path, StartFuel: 1 << 63}, "startFuel", "startFuel must be from 1 to 50000000"},
+		"much memory":      {wasm.Config{Path: path, MemoryPages: 1 << 20}, "memoryPages", "memoryPages must be from 1 to 16384"},
+		"instances":        {wasm.Config{Path: path, Instances: -1}, "instances", "instances must be from 1 to 256"},
+		"calls":            {wasm.Config{Path: path, Calls: -1}, "calls", "calls must be from 1 to 4611686018427387904"},
+		"long answers":     {wasm.Config{Path: path, AnswerBytes: 1 << 31}, "answerBytes", "answerBytes must be from 1 to 1073741824"},
+		"a negative limit": {wasm.Config{Path: path, Limits: wasm.Limits{Functions: -5}}, "limits.functions", "limits.functions must be from 1 to 268435456, or left out"},
+		"no limit":         {wasm.Config{Path: path, Limits: wasm.Limits{TableEntries: math.MaxInt}}, "limits.tableEntries", "limits.tableEntries must be from 1 to 268435456, or left out"},
+		"a config":         {wasm.Config{Path: path, Configuration: "x"}, "", path + ": has a config, but exports no plugin_configure to be told of it"},
 	} {
 		if c.config.Name == "" {
 			c.config.Name = "policy"

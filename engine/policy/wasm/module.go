@@ -62,6 +62,9 @@ func (m *module) check(ctx context.Context, bytes []byte) error {
 	if err := allowed().check(m.metered); err != nil {
 		return err
 	}
+	if m.metered.Unfit != nil {
+		return m.metered.Unfit
+	}
 	if m.abi, err = abiOf(m.metered, &m.config); err != nil {
 		return err
 	}

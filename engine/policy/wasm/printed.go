@@ -132,8 +132,8 @@ const (
 	logLevel   = 2
 )
 
-// readLogRequest reads a LogRequest as protobuf does, and keeps nothing: what it has
-// besides, it may have a great deal of.
+// readLogRequest reads a LogRequest as protobuf does, but for groups, and keeps nothing:
+// what it has besides, it may have a great deal of.
 func readLogRequest(b []byte) (level api.LogRequest_Level, text []byte, ok bool) {
 	for len(b) > 0 {
 		number, kind, n := protowire.ConsumeTag(b)
@@ -148,8 +148,8 @@ func readLogRequest(b []byte) (level api.LogRequest_Level, text []byte, ok bool)
 			var v uint64
 			v, n = protowire.ConsumeVarint(b)
 			level = api.LogRequest_Level(int32(v))
-		case number == logMessage || number == logLevel:
-			return 0, nil, false
+		case number == logMessage || number == logLevel, kind == protowire.StartGroupType:
+			return 0, nil, false // groups are none of proto3's, and take long to read where they nest
 		default:
 			n = protowire.ConsumeFieldValue(number, kind, b)
 		}

@@ -25,6 +25,9 @@ func read(c *Config) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: is a %s; a file that holds a WebAssembly module is expected", c.Path, kindOf(info.Mode()))
 	}
+	if info.Size() == 0 { // the kernel's own say so too, which may have no end
+		return nil, fmt.Errorf("%s: is empty; a WebAssembly module is expected", c.Path)
+	}
 	most := c.Limits.ModuleBytes
 	if most <= 0 {
 		most = meter.DefaultLimits().ModuleBytes
@@ -32,9 +35,7 @@ func read(c *Config) ([]byte, error) {
 	module, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	switch {
 	case err != nil:
-		return nil, err
-	case len(module) == 0:
-		return nil, fmt.Errorf("%s: is empty; a WebAssembly module is expected", c.Path)
+		return nil, fmt.Errorf("%w; a file that holds a WebAssembly module is expected", err)
 	case len(module) > most:
 		return nil, fmt.Errorf("%s: has %d bytes, more than the %d that limits.moduleBytes allows", c.Path, info.Size(), most)
 	}

@@ -51,6 +51,7 @@ func shapes() map[string]shape {
 		"globals that are looked for far off": {globals: 3, step: wasmtest.Cat(wasmtest.Repeat(20, opGlobalGet, 2, opDrop), branch)},
 		"loads of what was loaded":            {values: 1, value: sum, step: far},
 		"comparisons of comparisons":          {values: 1, value: sum, step: wasmtest.Cat(0x45, 0x45, 0x45, 0x45, 0x67)},
+		"shifts by constants":                 {values: 1, value: sum, step: wasmtest.Cat(wasmtest.I32Const(3), 0x75)},
 		"divisions":                           {step: wasmtest.Cat(global, global, 0x6d, set)},
 		"truncations":                         {step: wasmtest.Cat(global, 0xb8, 0xab, set)},
 		"vectors":                             {step: wasmtest.Cat(wasmtest.Repeat(2, global, 0xfd, 0x0f), 0xfd, 0x0d, make([]byte, 16), 0xfd, 0x15, 0, set)},

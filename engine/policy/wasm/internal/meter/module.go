@@ -64,6 +64,8 @@ type Module struct {
 	StartExport string
 	// StackBytes is the bound of DepthGlobal.
 	StackBytes uint32
+	// Unfit is why instantiating the module traps, where that is certain: wazero goes on without the elements, and those of the meter's own.
+	Unfit error
 
 	data   []byte
 	limits Limits

@@ -15,7 +15,7 @@ const (
 	costPlain    = 360   // an instruction
 	costSpill    = 250   // the same, where more values lie on the operand stack than there is any place for but memory
 	costMove     = 140   // a local, or a constant
-	costCompare  = 520   // a comparison of integers, a count of bits, or an extension of a sign
+	costCompare  = 520   // a comparison of integers, a count of bits, a shift, or an extension of a sign
 	costFloat    = 1_500 // a comparison or an operation
 	costSign     = 3_500 // of a floating point number, which takes a constant from memory: abs, neg
 	costUnsigned = 6_000 // integer made a floating point number, by one way or another; copysign
@@ -80,7 +80,8 @@ func price(op opcode) int {
 		return costTrap
 	case op == opLocalSet, op == opLocalTee, op >= opI32Const && op <= opF64Const:
 		return costMove
-	case op >= 0x45 && op < 0x5b, op >= 0x67 && op <= 0x69, op >= 0x79 && op <= 0x7b, op >= 0xc0 && op <= 0xc4:
+	case op >= 0x45 && op < 0x5b, op >= 0x67 && op <= 0x69, op >= 0x79 && op <= 0x7b, op >= 0xc0 && op <= 0xc4,
+		op >= 0x74 && op <= 0x78, op >= 0x86 && op <= 0x8a:
 		return costCompare
 	}
 	return priceOfFloat(op)

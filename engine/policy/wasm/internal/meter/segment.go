@@ -1,11 +1,16 @@
 package meter
 
-// constant reads an initial value: one instruction and an end.
-func (m *Module) constant(r *reader) {
+import (
+	"fmt"
+	"math"
+)
+
+// constant reads an initial value: one instruction and an end. An i32.const is returned.
+func (m *Module) constant(r *reader) (value uint32, known bool) {
 	start := r.pos
 	switch op := opcode(r.byte()); op {
 	case opI32Const:
-		r.signed(32)
+		value, known = uint32(r.signed(32)), true
 	case opI64Const:
 		r.signed(64)
 	case opF32Const:
@@ -34,6 +39,7 @@ func (m *Module) constant(r *reader) {
 	default:
 		r.fail(start, "the end of a constant expression is expected, not instruction %#02x", byte(op))
 	}
+	return value, known
 }
 
 // The flags of an element segment.
@@ -50,9 +56,12 @@ func (m *Module) readElements(r *reader) error {
 	}
 	total := 0
 	for ; n > 0 && r.err == nil; n-- {
-		expressions := m.elementHeader(r)
+		expressions, room := m.elementHeader(r)
 		count := r.count()
 		total += count
+		if count > room && m.Unfit == nil {
+			m.Unfit = fmt.Errorf("element segment %d has %d elements where its table has room for %d: it cannot be instantiated", m.elements, count, max(room, 0))
+		}
 		if err := m.bound("elements", "elements", total, m.limits.Elements); err != nil {
 			return err
 		}
@@ -71,13 +80,15 @@ func (m *Module) readElements(r *reader) error {
 	return nil
 }
 
-// elementHeader reads what stands before the elements of a segment, and tells whether those are expressions.
-func (m *Module) elementHeader(r *reader) (expressions bool) {
+// elementHeader reads what stands before the elements of a segment, and tells whether those are expressions, and for how many there is room
+// as far as that is known.
+func (m *Module) elementHeader(r *reader) (expressions bool, room int) {
+	room = math.MaxInt
 	start := r.pos
 	flags := r.u32()
 	if flags > 7 {
 		r.fail(start, "malformed flags %#x of an element segment", flags)
-		return false
+		return false, room
 	}
 	expressions = flags&elementExpressions != 0
 	if flags&elementNotActive == 0 {
@@ -88,20 +99,23 @@ func (m *Module) elementHeader(r *reader) (expressions bool) {
 		if r.err == nil && table >= m.tables {
 			r.fail(start, "unknown table %d, there are %d", table, m.tables)
 		}
-		m.constant(r)
+		offset, known := m.constant(r)
+		if own := table - (m.tables - len(m.Tables)); known && own >= 0 && own < len(m.Tables) {
+			room = int(m.Tables[own].Min) - int(offset)
+		}
 	}
 	if flags&(elementNotActive|elementExplicit) == 0 {
-		return expressions
+		return expressions, room
 	}
 	if expressions {
 		r.refType()
-		return expressions
+		return expressions, room
 	}
 	start = r.pos
 	if kind := r.byte(); kind != 0 {
 		r.fail(start, "unknown kind of elements %#02x", kind)
 	}
-	return expressions
+	return expressions, room
 }
 
 func (m *Module) readData(r *reader) error {

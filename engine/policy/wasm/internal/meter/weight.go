@@ -120,7 +120,7 @@ func lengthWeight(op opcode) (unit, shift int64) {
 	case opTableInit, opTableCopy, opTableFill, opTableGrow:
 		return 1, 0
 	case opMemoryGrow:
-		return 10_000, 0 // zeroed when it is first touched
+		return 20_000, 0 // zeroed when it is first touched, and the memory copied each time, by page where it grows so
 	}
 	return 0, 0
 }
