@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/containerd/containerd/v2/cmd/containerd/server/config"
 	_ "github.com/containerd/containerd/v2/plugins/nri" // registers its configuration
+	"github.com/containerd/containerd/v2/version"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
 	"github.com/pelletier/go-toml/v2"
@@ -37,16 +40,57 @@ func TestContainerd(t *testing.T) {
 			if err := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&config.Config{}); err != nil {
 				t.Error(err)
 			}
-			// containerd 1.7 has NRI, no validators, and does not start with a version that it does
-			// not know.
-			if readable := bytes.Contains(text, []byte("\nversion = 2\n")); readable != (file == "proxy.toml") {
-				t.Errorf("it is for containerd 1.7: %t", readable)
-			}
 			if got := loadContainerd(t, path); got != want {
 				t.Errorf("got:  %s\nwant: %s", got, want)
 			}
 		})
 	}
+}
+
+// TestContainerdDropIns has the samples beside the configuration that a node has already, of
+// whatever version. containerd 2.3 does not start with a drop-in of a newer version than that
+// file's, 2.2 drops what the file says of CRI, and 1.7 does not know version 3: this
+// containerd, which forgives it, is held to no newer version itself.
+func TestContainerdDropIns(t *testing.T) {
+	for _, file := range []string{"validator.toml", "proxy.toml", "both.toml"} {
+		path := filepath.Join("../containerd", file)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone := loadContainerd(t, path)
+		for _, root := range []struct {
+			version int
+			cri     string // plugin that has CRI's settings
+		}{
+			{2, "io.containerd.grpc.v1.cri"}, {3, "io.containerd.cri.v1.runtime"}, {4, "io.containerd.cri.v1.runtime"},
+		} {
+			t.Run(fmt.Sprintf("%s/%d", file, root.version), func(t *testing.T) {
+				dir := t.TempDir()
+				write(t, dir, "config.toml", fmt.Sprintf("version = %d\nimports = ['conf.d/*.toml']\n[plugins.'%s']\nenable_cdi = true\n", root.version, root.cri))
+				write(t, dir, "conf.d/50-nri-guard.toml", string(text))
+				main := filepath.Join(dir, "config.toml")
+				if v := versionOf(t, text); v > root.version {
+					t.Errorf("its version is %d", v)
+				}
+				if got := loadContainerd(t, main); got != alone {
+					t.Errorf("got:  %s\nwant: %s", got, alone)
+				}
+				if cri, _ := load(t, main).Plugins[root.cri].(map[string]any); cri["enable_cdi"] != true {
+					t.Errorf("CRI's settings are gone: %v", cri)
+				}
+			})
+		}
+	}
+}
+
+func versionOf(t *testing.T, text []byte) int {
+	t.Helper()
+	var c struct{ Version int }
+	if err := toml.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Version
 }
 
 // TestContainerdImports holds what nri-guard doctor believes of imports.
@@ -96,11 +140,7 @@ func TestContainerdDisabled(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "config.toml", "version = 3\nimports = ['a.toml']\ndisabled_plugins = ['"+nriPlugin+"']")
 	write(t, dir, "a.toml", "version = 3\ndisabled_plugins = []")
-	c := &config.Config{Version: 3, Plugins: map[string]any{}}
-	if err := config.LoadConfig(context.Background(), filepath.Join(dir, "config.toml"), c); err != nil {
-		t.Fatal(err)
-	}
-	if got := fmt.Sprint(c.DisabledPlugins); got != "["+nriPlugin+"]" {
+	if got := fmt.Sprint(load(t, filepath.Join(dir, "config.toml")).DisabledPlugins); got != "["+nriPlugin+"]" {
 		t.Error(got)
 	}
 }
@@ -108,11 +148,7 @@ func TestContainerdDisabled(t *testing.T) {
 // loadContainerd says what NRI is told by a configuration.
 func loadContainerd(t *testing.T, file string) string {
 	t.Helper()
-	c := &config.Config{Version: 3, Plugins: map[string]any{}}
-	if err := config.LoadConfig(context.Background(), file, c); err != nil {
-		t.Fatal(err)
-	}
-	section, err := toml.Marshal(c.Plugins[nriPlugin])
+	section, err := toml.Marshal(load(t, file).Plugins[nriPlugin])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +180,20 @@ func loadContainerd(t *testing.T, file string) string {
 	v := nri.DefaultValidator
 	return fmt.Sprintf("socket %s, plugins in %s, validator %t, required %v, tolerated by %s",
 		nri.SocketPath, nri.PluginPath, v.Enable, v.Required, v.Tolerated)
+}
+
+// load reads a configuration as containerd does at its start, and takes each file to the newest
+// version, its plugins' settings included.
+func load(t *testing.T, file string) *config.Config {
+	t.Helper()
+	c := &config.Config{Version: version.ConfigVersion, Plugins: map[string]any{}}
+	plugins := func() iter.Seq[plugin.Registration] {
+		return slices.Values(registry.Graph(func(*plugin.Registration) bool { return false }))
+	}
+	if err := config.LoadConfigWithPlugins(context.Background(), file, plugins, c); err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // defaults is containerd's default configuration of NRI. It is shared by all who ask, so
