@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -46,11 +47,14 @@ const (
 	nriDropInDir    = "/etc/nri/conf.d"
 )
 
+// nriSection is what NRI is called among containerd's plugins.
+const nriSection = "io.containerd.nri.v1.nri"
+
 func containerd() *dialect {
 	return &dialect{
 		name: "containerd", programs: []string{"containerd"},
 		config: "/etc/containerd/config.toml", dropIn: "/etc/containerd/config.toml",
-		table: []string{"plugins", "io.containerd.nri.v1.nri"},
+		table: []string{"plugins", nriSection},
 		keys: map[option]string{
 			enable: "!disable", socketPath: "socket_path", pluginDir: "plugin_path", dropInDir: "plugin_config_path",
 			noConnection: "disable_connections", validator: "default_validator/enable",
@@ -64,7 +68,7 @@ func containerd() *dialect {
 func crio() *dialect {
 	return &dialect{
 		name: "CRI-O", programs: []string{"crio"},
-		config: "/etc/crio/crio.conf", dropIn: "/etc/crio/crio.conf.d/99-nri-guard.conf",
+		config: "/etc/crio/crio.conf", dropIn: path.Join(crioDir, "99-nri-guard.conf"),
 		table: []string{"crio", "nri"},
 		keys: map[option]string{
 			enable: "enable_nri", socketPath: "nri_listen", pluginDir: "nri_plugin_dir", dropInDir: "nri_plugin_config_dir",

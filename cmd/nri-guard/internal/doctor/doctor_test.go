@@ -109,6 +109,8 @@ func TestFlagValue(t *testing.T) {
 		{"--configs /a", "config", "none"},
 		{"config /a", "config", "none"},
 		{"--x --config", "config", ""},
+		{"--config /a --x --config=/b", "config", "/b"},
+		{"--config=/a --config --x", "config", ""},
 	} {
 		value, given := flagValue(strings.Fields(c.line), c.name)
 		if !given {

@@ -20,11 +20,21 @@ type configuration struct {
 	settings settings
 	files    []string
 	disabled []string // containerd's disabled_plugins
+	snippets string   // the file for what is to be added, "" where the dialect says it
+	versions []fileVersion
 
 	// replaced are the settings as containerd 1 reads its files; nil for other runtimes.
 	replaced settings
 	// third is where a file has a version that containerd 1 does not read.
 	third bool
+}
+
+// fileVersion is the version that a file of containerd's has.
+type fileVersion struct {
+	setting
+	file    string
+	version int64
+	ours    bool // whether it has nothing but NRI's section
 }
 
 // maxImports bounds how many files a configuration may import.
@@ -51,9 +61,9 @@ func loadContainerd(h host, file string, _ []string) (*configuration, error) {
 		c.files = append(c.files, name)
 		maps.Copy(c.settings, s)
 		c.replaced.replace(s)
-		if v, ok := s["version"].value.(int64); ok && v > 2 {
-			c.third = true
-		}
+		v := versionOf(name, s)
+		c.versions = append(c.versions, v)
+		c.third = c.third || v.version > 2
 		c.disabled = append(c.disabled, stringsOf(s["disabled_plugins"].value)...)
 		for _, i := range stringsOf(s["imports"].value) {
 			if i = path.Clean(i); !path.IsAbs(i) {
@@ -65,13 +75,30 @@ func loadContainerd(h host, file string, _ []string) (*configuration, error) {
 	return c, nil
 }
 
+// versionOf is the version of a file, 0 where it says none.
+func versionOf(file string, s settings) fileVersion {
+	v := fileVersion{setting: s["version"], file: file, ours: true}
+	v.version, _ = v.value.(int64)
+	for key := range s {
+		v.ours = v.ours && (key == "version" || section(key) == nriSection)
+	}
+	return v
+}
+
+// crioDir is where CRI-O's drop-ins are, whatever file it is told to read before them.
+const crioDir = "/etc/crio/crio.conf.d"
+
 // loadCRIO reads crio.conf and then everything below crio.conf.d in the order of names,
 // each file over those before it, and the flags over all.
 func loadCRIO(h host, file string, args []string) (*configuration, error) {
 	c := &configuration{settings: settings{}}
-	dir := flag(args, "config-dir", "d")
-	if dir == "" {
-		dir = file + ".d"
+	dir, given := flagValue(args, "config-dir", "d")
+	if !given {
+		dir = crioDir
+	}
+	c.snippets = path.Join(dir, "99-nri-guard.conf")
+	if dir == "" { // there are no drop-ins then
+		c.snippets = file
 	}
 	for _, name := range append([]string{file}, below(h, dir)...) {
 		s, err := readTOMLFile(h, name)
@@ -184,32 +211,28 @@ func overlay(d *dialect, c *configuration, args []string) {
 
 // flag is the value of a flag, by any of its names.
 func flag(args []string, names ...string) string {
-	for _, name := range names {
-		if v, ok := flagValue(args, name); ok {
-			return v
-		}
-	}
-	return ""
+	value, _ := flagValue(args, names...)
+	return value
 }
 
-// flagValue finds --name=value, --name value and -name in a command line.
-func flagValue(args []string, name string) (value string, given bool) {
+// flagValue finds --name=value, --name value and -name in a command line. Where a flag is
+// given more than once, the last has the word.
+func flagValue(args []string, names ...string) (value string, given bool) {
 	for i, a := range args {
 		dashed := strings.TrimPrefix(strings.TrimPrefix(a, "-"), "-")
 		if dashed == a {
 			continue
 		}
-		switch got, v, has := strings.Cut(dashed, "="); {
-		case got != name:
-		case has:
-			return v, true
-		case i+1 < len(args) && !strings.HasPrefix(args[i+1], "-"):
-			return args[i+1], true
-		default:
-			return "", true
+		got, v, has := strings.Cut(dashed, "=")
+		if !slices.Contains(names, got) {
+			continue
 		}
+		if !has && i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+			v = args[i+1]
+		}
+		value, given = v, true
 	}
-	return "", false
+	return value, given
 }
 
 func isTrue(s string) bool {

@@ -99,6 +99,7 @@ func checks() []check {
 		{"guard-config", checkGuardConfig},
 		{"nri", checkNRI},
 		{"nri-version", checkVersion},
+		{"drop-in-version", checkDropIns},
 		{"required-plugin", checkRequired},
 		{"toleration", checkToleration},
 		{"runtime-socket", checkRuntimeSocket},

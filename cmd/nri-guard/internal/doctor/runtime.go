@@ -61,6 +61,7 @@ func (n *node) addRuntime(d *dialect, load loader, p *process, file string) {
 		args = p.args
 	}
 	r.configuration, r.err = load(n.host, file, args)
+	own.dropIn = cmp.Or(r.snippets, own.dropIn)
 	if r.err == nil && p == nil && r.program == "" && len(r.files) == 0 {
 		return
 	}
@@ -115,8 +116,8 @@ func (r *runtime) takeDefaults() {
 
 // on says whether NRI is on, and from what that is seen.
 func (r *runtime) on() (bool, string) {
-	if slices.Contains(r.disabled, "io.containerd.nri.v1.nri") {
-		return false, r.settings["disabled_plugins"].at + ": disabled_plugins has \"io.containerd.nri.v1.nri\""
+	if slices.Contains(r.disabled, nriSection) {
+		return false, r.settings["disabled_plugins"].at + ": disabled_plugins has \"" + nriSection + "\""
 	}
 	v, at, given := r.boolOf(enable)
 	if given {
