@@ -137,7 +137,7 @@ func describeGuard(ctx context.Context, c *config, root string) (*doctor.Guard, 
 	}
 	if c.Proxy.Enabled {
 		g.Proxy = &doctor.Proxy{
-			Socket: c.Proxy.Socket, Mode: os.FileMode(c.Proxy.Mode), Others: c.Proxy.others(),
+			Socket: c.Proxy.Socket, Mode: os.FileMode(c.Proxy.Mode), Owner: c.Proxy.socket().UID, Others: c.Proxy.others(),
 			Launch: c.Proxy.Launch.Path, DropIn: c.Proxy.Launch.Config}
 	}
 	if c.Admin.Address != adminOff {

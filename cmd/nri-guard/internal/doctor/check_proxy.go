@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 )
@@ -42,13 +41,13 @@ func (n *node) socketDir(r *runtime, socket string, f Finding) []Finding {
 	switch {
 	case err != nil:
 		return one(Finding{Severity: OK, Summary: "its NRI socket is to be at " + socket + "; the directory is not there yet", Evidence: f.Evidence})
-	case info.Mode().Perm()&0o077 == 0:
+	case closed(info):
 		return one(Finding{Severity: OK, Summary: "its NRI socket is in a directory for root alone", Evidence: append(f.Evidence, modeOf(dir, info))})
 	}
 	f.Evidence = append(f.Evidence, modeOf(dir, info))
 	f.Summary = fmt.Sprintf("the directory of its NRI socket, %s, is open to others than root", dir)
-	f.Fix = &Fix{Do: atBoot("Close the directory", dir), Paste: "chmod 0700 " + dir}
-	if file, err := n.host.stat(socket); err == nil && file.Mode().Perm()&0o022 == 0 {
+	f.Fix = &Fix{Do: atBoot("Close the directory", dir), Paste: closing(dir, info)}
+	if file, err := n.host.stat(socket); err == nil && !connectable(file) {
 		f.Severity = Weak
 		f.Meaning = "The socket's own permissions keep others from connecting. They are the runtime's to choose, at every start."
 		f.Evidence = append(f.Evidence, modeOf(socket, file))
@@ -63,8 +62,6 @@ func atBoot(do, dir string) string {
 	}
 	return do
 }
-
-func modeOf(p string, info fs.FileInfo) string { return fmt.Sprintf("%s has mode %s", p, info.Mode()) }
 
 // checkWellKnown finds out whether it is the guard that listens where plugins connect.
 func checkWellKnown(n *node) []Finding {
@@ -147,51 +144,3 @@ func checkPluginDir(n *node) []Finding {
 
 // emptyDir is a directory that need not exist, for runtimes that must start no plugins.
 const emptyDir = "/var/lib/nri-guard/no-plugins"
-
-// checkSocketModes finds sockets that others than root may connect to.
-func checkSocketModes(n *node) []Finding {
-	all := n.each(func(r *runtime) []Finding {
-		socket, at := r.socket()
-		info, err := n.host.stat(socket)
-		if socket == "" || err != nil || n.proxies() && n.host.same(socket, n.Guard.Proxy.Socket) {
-			return nil
-		}
-		if info.Mode().Perm()&0o022 == 0 {
-			return nil
-		}
-		return one(Finding{
-			Severity: FailOpen, Summary: "others than root may connect to its NRI socket",
-			Meaning:  "Any of them is a plugin, under any name: also under the guard's, which is all that a required plugin is known by.",
-			Evidence: []string{at, modeOf(socket, info)},
-			Fix: &Fix{Do: atBoot("Close the directory of the socket; the runtime chooses the socket's own mode at every start", path.Dir(socket)),
-				Paste: "chmod 0700 " + path.Dir(socket)},
-		})
-	})
-	if n.proxies() && n.Guard.Proxy.Mode.Perm()&0o022 != 0 {
-		all = append(all, Finding{
-			About: "guard", Severity: Weak, Summary: "others than root may connect to the guard's socket",
-			Meaning:  "Whoever may connect is a plugin and has the grants of the name that it chooses, unless an identity is demanded.",
-			Evidence: []string{fmt.Sprintf("%s = %04o", n.Guard.At("proxy.mode"), n.Guard.Proxy.Mode.Perm())},
-			Fix:      &Fix{Do: "Unless a plugin needs it, let only root connect; demand identities", File: n.Guard.File, Paste: `proxy: {mode: "0600"}`},
-		})
-	}
-	return append(all, n.closedDir()...)
-}
-
-// closedDir finds a directory that keeps from the guard's socket whom it was given to.
-func (n *node) closedDir() []Finding {
-	if !n.proxies() || n.Guard.Proxy.Others == "" {
-		return nil
-	}
-	dir := path.Dir(n.Guard.Proxy.Socket)
-	info, err := n.host.stat(dir)
-	if err != nil || info.Mode().Perm()&0o011 != 0 {
-		return nil // the guard makes one that lets them through
-	}
-	return one(Finding{
-		About: "guard", Severity: Weak, Summary: "the guard's socket is for others too, but they do not get through to it",
-		Meaning:  "Plugins that are not root's cannot connect, so that containers are created without them.",
-		Evidence: []string{n.Guard.At(n.Guard.Proxy.Others), modeOf(dir, info)},
-		Fix:      &Fix{Do: atBoot("Open the directory", dir), Paste: "chmod 0755 " + dir},
-	})
-}

@@ -39,6 +39,7 @@ type Guard struct {
 type Proxy struct {
 	Socket string // that plugins connect to
 	Mode   fs.FileMode
+	Owner  int    // of the socket, 0 unless it is given away
 	Others string // the key that gives the socket to others than root, "" for none
 	Launch string // directory of the plugins that it starts, "" for none
 	DropIn string // directory of their configuration, "" for none
