@@ -74,6 +74,7 @@ func inspection(ctx context.Context, root, file string) doctor.Options {
 	if file == "" {
 		below, file = root, filepath.Join(root, guardFile)
 	}
+	o.GuardPlace = file
 	c, err := readConfig(file)
 	if errors.Is(err, fs.ErrNotExist) && o.GuardFile == guardFile {
 		return o
@@ -128,6 +129,7 @@ func describeGuard(ctx context.Context, c *config, root string) (*doctor.Guard, 
 	}
 	g := &doctor.Guard{
 		At: c.At, Runtime: c.runtimeSocket(),
+		Revision:  set.Revision(),
 		Profile:   cmp.Or(c.Policy.Profile.Enforce, policy.Baseline),
 		AuditPath: c.Audit.Path, BestEffort: c.Audit.BestEffort,
 		Wasm: len(c.Policy.Wasm) > 0,

@@ -18,6 +18,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite what the cases in testdata/doctor want")
@@ -136,6 +138,8 @@ func (n *fakeNode) do(verb string, args []string) {
 		n.self(args[0])
 	case "process": // process PID EXE ARG...
 		n.process(args[0], args[1], args[1:])
+	case "view": // view PID PATH: where the root of a process is
+		n.must(os.Symlink(n.on(args[1]), n.on(filepath.Join("proc", args[0], "root"))))
 	case "listen": // listen PID PATH
 		n.listen(args[0], args[1])
 	default:
@@ -210,14 +214,35 @@ func (n *fakeNode) must(err error) {
 
 // TestDoctorReady asks a guard at its admin address, where one runs.
 func TestDoctorReady(t *testing.T) {
+	revision := plainRevision(t)
 	for name, c := range map[string]struct {
 		answer  http.HandlerFunc
 		running bool
 		want    string
 	}{
 		"ready": {
-			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }, true,
+			func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "ready\npolicies: 20, revision "+revision+", loaded 2024-02-29T12:00:00Z\n")
+			}, true,
 			"  guard: the guard is ready\n"},
+		"degraded": {
+			func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "degraded\nwarning: the last reload failed, what was loaded before is in force: proxy: cannot change\npolicies: 20, revision "+revision+", loaded 2024-02-29T12:00:00Z\n")
+			}, true,
+			"  guard: the guard could not take up its configuration as it is now [in-force]\n" +
+				"    What is said here of the guard is read from /etc/nri-guard/config.yaml, which is not in force. What is in force may let anything through.\n" +
+				"    seen: process 20 (/opt/bin/nri-guard) was told --config /etc/nri-guard/config.yaml\n" +
+				"    seen: http://ADDRESS/readyz: 200 OK degraded warning: the last reload failed, what was loaded before is in force: proxy: cannot change policies: 20, revision " + revision + ", loaded 2024-02-29T12:00:00Z\n" +
+				"    fix: Mend what it says, and restart it where it says so\n" +
+				"        nri-guard check --config /etc/nri-guard/config.yaml && systemctl restart nri-guard\n"},
+		"another revision": {
+			func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "ready\npolicies: 20, revision 0123456789ab, loaded 2024-02-29T12:00:00Z\n")
+			}, true,
+			"  guard: the guard goes by revision 0123456789ab, and the file makes " + revision + " [in-force]\n"},
+		"not a guard": {
+			func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }, true,
+			"  guard: the guard is not ready [guard-ready]\n"},
 		"not ready": {
 			func(w http.ResponseWriter, _ *http.Request) {
 				http.Error(w, "runtime:\nnot connected\x1b[2J", http.StatusServiceUnavailable)
@@ -242,7 +267,7 @@ func TestDoctorReady(t *testing.T) {
 			n.write("etc/nri-guard/config.yaml", "version: 1\nruntime: {socket: /run/r/nri.sock}\nproxy: {enabled: true}\nadmin: {address: \""+address+"\"}\n")
 			n.prepare("process 10 /opt/bin/containerd\n")
 			if c.running {
-				n.prepare("process 20 /opt/bin/nri-guard run\n")
+				n.prepare("process 20 /opt/bin/nri-guard run --config /etc/nri-guard/config.yaml\n")
 			}
 			got := strings.ReplaceAll(n.doctor(), address, "ADDRESS")
 			if !strings.Contains(got, c.want) {
@@ -250,6 +275,16 @@ func TestDoctorReady(t *testing.T) {
 			}
 		})
 	}
+}
+
+// plainRevision is the revision of a guard with the library and nothing besides.
+func plainRevision(t *testing.T) string {
+	t.Helper()
+	set, err := policy.Load(t.Context(), policy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Revision()
 }
 
 // TestDoctorJSON holds the shape that programs read.

@@ -14,6 +14,8 @@ func checkGuardConfig(n *node) []Finding {
 	switch {
 	case n.Problem != nil:
 		return nil
+	case n.Guard == nil && n.guardian != nil && !n.reads(n.guardian):
+		return nil // it is, elsewhere: checkInForce says so
 	case n.Guard == nil:
 		f.Summary = "the guard is not configured"
 		f.Evidence = []string{n.GuardFile + " does not exist"}

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -20,6 +19,7 @@ type Guard struct {
 	Validator string // name that it validates under, "" when it does not
 	Proxy     *Proxy // nil when it is none
 
+	Revision   string // of the policies, as the guard says it once it goes by them
 	Profile    string // profile of the library that is enforced
 	Policies   []Policy
 	Exemptions []engine.Exemption
@@ -72,8 +72,9 @@ type Options struct {
 	// Problem is why the guard's configuration could not be read, nil where it was
 	// or where there is none.
 	Problem error
-	// GuardFile is where the guard's configuration was looked for.
-	GuardFile string
+	// GuardFile is where the guard's configuration was looked for, and GuardPlace where that
+	// is on this machine.
+	GuardFile, GuardPlace string
 }
 
 // node is everything that is known when the checks are made.
@@ -113,6 +114,7 @@ func checks() []check {
 		{"exemptions", checkExemptions},
 		{"grants", checkGrants},
 		{"decision-log", checkAudit},
+		{"in-force", checkInForce},
 		{"guard-ready", checkReady},
 		{"unit", checkUnit},
 		{"static-pods", checkStaticPods},
@@ -138,9 +140,7 @@ func Inspect(ctx context.Context, o Options) *Report {
 	if len(n.runtimes) == 0 {
 		n.report.problem("below %s there is no container runtime: no process, executable or configuration of containerd, CRI-O or dockerd", o.Root)
 	}
-	if i := slices.IndexFunc(n.processes, (*process).guards); i >= 0 {
-		n.guardian = n.processes[i]
-	}
+	n.findGuardian()
 	n.ready = n.askReadiness(ctx)
 	for _, c := range checks() {
 		n.report.add(c.name, c.run(n))
