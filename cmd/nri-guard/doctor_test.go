@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -138,6 +139,14 @@ func (n *fakeNode) do(verb string, args []string) {
 		n.self(args[0])
 	case "process": // process PID EXE ARG...
 		n.process(args[0], args[1], args[1:])
+	case "began": // began PID SECONDS: after the boot, which was at the beginning of 2024
+		n.write("proc/stat", "cpu 0\nbtime 1704067200\n")
+		n.write(filepath.Join("proc", args[0], "stat"), args[0]+" (a ) b) S"+strings.Repeat(" 0", 18)+" "+args[1]+"00 0 0\n")
+	case "changed": // changed SECONDS PATH: after the same boot
+		seconds, err := strconv.ParseInt(args[0], 10, 64)
+		n.must(err)
+		at := time.Unix(1704067200+seconds, 0)
+		n.must(os.Chtimes(n.on(args[1]), at, at))
 	case "view": // view PID PATH: where the root of a process is
 		n.must(os.Symlink(n.on(args[1]), n.on(filepath.Join("proc", args[0], "root"))))
 	case "listen": // listen PID PATH

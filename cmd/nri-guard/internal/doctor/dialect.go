@@ -27,6 +27,7 @@ const (
 type dialect struct {
 	name     string
 	programs []string // names of its executable
+	unit     string   // its systemd service
 	config   string   // where its configuration is by default
 	dropIn   string   // where a snippet goes; config itself where there are no drop-ins
 
@@ -52,7 +53,7 @@ const nriSection = "io.containerd.nri.v1.nri"
 
 func containerd() *dialect {
 	return &dialect{
-		name: "containerd", programs: []string{"containerd"},
+		name: "containerd", programs: []string{"containerd"}, unit: "containerd",
 		config: "/etc/containerd/config.toml", dropIn: "/etc/containerd/config.toml",
 		table: []string{"plugins", nriSection},
 		keys: map[option]string{
@@ -67,7 +68,7 @@ func containerd() *dialect {
 
 func crio() *dialect {
 	return &dialect{
-		name: "CRI-O", programs: []string{"crio"},
+		name: "CRI-O", programs: []string{"crio"}, unit: "crio",
 		config: "/etc/crio/crio.conf", dropIn: path.Join(crioDir, "99-nri-guard.conf"),
 		table: []string{"crio", "nri"},
 		keys: map[option]string{
@@ -89,7 +90,7 @@ func crio() *dialect {
 // there is no socket.
 func docker() *dialect {
 	return &dialect{
-		name: "dockerd", programs: []string{"dockerd"},
+		name: "dockerd", programs: []string{"dockerd"}, unit: "docker",
 		config: "/etc/docker/daemon.json", dropIn: "/etc/docker/daemon.json",
 		table: []string{"nri-opts"},
 		keys: map[option]string{

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nri-guard/nri-guard/cmd/nri-guard/internal/text"
 )
@@ -28,6 +29,18 @@ func TestBuild(t *testing.T) {
 		if got := (build{major: majorOf(&debug.BuildInfo{Path: path})}).old(); got != old {
 			t.Errorf("%s: old %t, want %t", path, got, old)
 		}
+	}
+}
+
+// TestBegan finds out when this very process was started.
+func TestBegan(t *testing.T) {
+	h := host{"/"}
+	began := h.began(h.boot(), "self")
+	if began.IsZero() {
+		t.Skip("/proc/stat or /proc/self/stat does not say it here")
+	}
+	if age := time.Since(began); age < -time.Second || age > time.Hour {
+		t.Errorf("started %s ago", age)
 	}
 }
 

@@ -101,6 +101,7 @@ func checks() []check {
 		{"guard-config", checkGuardConfig},
 		{"nri", checkNRI},
 		{"nri-version", checkVersion},
+		{"restart", checkRestart},
 		{"drop-in-version", checkDropIns},
 		{"required-plugin", checkRequired},
 		{"toleration", checkToleration},

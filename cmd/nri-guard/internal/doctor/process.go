@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // process is a process of the node.
@@ -17,6 +19,7 @@ type process struct {
 	image  string // where the executable that runs can be read, whatever happened to its file
 	args   []string
 	cgroup string
+	began  time.Time // zero where it cannot be told
 }
 
 // String names the process.
@@ -44,6 +47,7 @@ func (h host) processes() []*process {
 		return nil
 	}
 	var all []*process
+	boot := h.boot()
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -56,7 +60,7 @@ func (h host) processes() []*process {
 		}
 		args, _ := os.ReadFile(h.proc(e.Name(), "cmdline")) // without it there are no flags to see
 		cgroup, _ := os.ReadFile(h.proc(e.Name(), "cgroup"))
-		p := &process{pid: pid, exe: strings.TrimSuffix(exe, " (deleted)"), image: image, cgroup: string(cgroup)}
+		p := &process{pid: pid, exe: strings.TrimSuffix(exe, " (deleted)"), image: image, cgroup: string(cgroup), began: h.began(boot, e.Name())}
 		if words := strings.Split(strings.TrimRight(string(args), "\x00"), "\x00"); len(words) > 1 {
 			p.args = words[1:]
 		}
@@ -64,6 +68,48 @@ func (h host) processes() []*process {
 	}
 	slices.SortFunc(all, func(a, b *process) int { return a.pid - b.pid })
 	return all
+}
+
+// clockTicks is how many ticks of /proc/PID/stat make a second: the kernel's USER_HZ, which
+// is the same on every machine that the guard is built for.
+const clockTicks = 100
+
+// unit is the systemd service that the process belongs to, "" where that cannot be seen.
+func (p *process) unit() string {
+	for part := range strings.SplitSeq(strings.TrimSpace(p.cgroup), "/") {
+		if name, ok := strings.CutSuffix(part, ".service"); ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// boot is when the node was started, by its clock of today; zero where that cannot be told.
+func (h host) boot() time.Time {
+	table, _ := os.ReadFile(h.proc("stat")) // without it there is no such line
+	for line := range strings.Lines(string(table)) {
+		if value, ok := strings.CutPrefix(line, "btime "); ok {
+			seconds, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			if err == nil {
+				return time.Unix(seconds, 0)
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// began is when a process was started, which its entry counts from the boot.
+func (h host) began(boot time.Time, pid string) time.Time {
+	said, _ := os.ReadFile(h.proc(pid, "stat")) // without it there are too few fields
+	fields := strings.Fields(string(said[bytes.LastIndexByte(said, ')')+1:]))
+	if boot.IsZero() || len(fields) < 20 {
+		return time.Time{}
+	}
+	ticks, err := strconv.ParseInt(fields[19], 10, 64) // starttime, the 22nd of all
+	if err != nil {
+		return time.Time{}
+	}
+	return boot.Add(time.Duration(ticks) * time.Second / clockTicks)
 }
 
 // live says whether what runs on the node can be seen.
