@@ -108,6 +108,7 @@ func checks() []check {
 		{"runtime-socket", checkRuntimeSocket},
 		{"well-known-socket", checkWellKnown},
 		{"plugin-directory", checkPluginDir},
+		{"launch", checkLaunch},
 		{"socket-permissions", checkSocketModes},
 		{"writable-files", checkFiles},
 		{"writable-hooks", checkHooks},
