@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/containerd/log"
@@ -35,6 +36,9 @@ type service struct {
 	validator *validator.Validator // nil unless enabled
 	proxy     *proxy.Proxy         // nil unless enabled
 	admin     *admin.Server        // nil when off
+
+	// started is set once the guard has been ready.
+	started atomic.Bool
 
 	mu      sync.Mutex
 	inForce *loaded

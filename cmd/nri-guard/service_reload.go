@@ -14,9 +14,15 @@ import (
 )
 
 // reload reads everything anew and puts it in force. What cannot be used leaves all as
-// it was, which is said wherever somebody may look.
+// it was, which is said wherever somebody may look. The service manager is not told of
+// a reload before it has been told that the guard is ready: the end of one is said by
+// what says that, and whoever waits for the guard would be let go. What comes of such a
+// reload is in the status, which follow tells.
 func (s *service) reload(ctx context.Context, why string) {
-	systemd.Reloading(ctx)
+	started := s.started.Load()
+	if started {
+		systemd.Reloading(ctx)
+	}
 	start := time.Now()
 	next, err := load(ctx, s.file)
 	if ctx.Err() != nil {
@@ -41,8 +47,10 @@ func (s *service) reload(ctx context.Context, why string) {
 	if s.watcher != nil {
 		s.watcher.Set(next.stamp)
 	}
-	state := s.state()
-	systemd.Ready(ctx, summary(&state))
+	if started {
+		state := s.state()
+		systemd.Ready(ctx, summary(&state))
+	}
 }
 
 // enforce puts what was loaded in force. After an error all is as it was.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/containerd/log"
@@ -93,18 +94,19 @@ const (
 // follow logs and tells the service manager when the guard becomes ready or ceases to
 // be, until ctx ends.
 func (s *service) follow(ctx context.Context) {
-	f := follower{start: time.Now()}
+	f := follower{start: time.Now(), ready: &s.started}
 	for ctx.Err() == nil {
 		f.look(ctx, s.state())
-		pause(ctx, f.ready || time.Since(f.start) > hurry)
+		pause(ctx, f.ready.Load() || time.Since(f.start) > hurry)
 	}
 }
 
 // follower remembers what has been told.
 type follower struct {
 	start time.Time
-	// ready is set once the guard has been.
-	ready bool
+	// ready is set once the guard has been, right before the service manager is told: a
+	// reload that begins then is one that it may know of.
+	ready *atomic.Bool
 	// problems and status were told last: one in the log, one to the service manager.
 	problems, status string
 	// asked is when the service manager was asked for patience.
@@ -113,22 +115,22 @@ type follower struct {
 
 func (f *follower) look(ctx context.Context, st admin.State) {
 	problems, status := strings.Join(st.Problems, "; "), summary(&st)
-	took := time.Since(f.start)
+	took, ready := time.Since(f.start), f.ready.Load()
 	switch {
-	case problems != "" && !f.ready && took < quietly:
+	case problems != "" && !ready && took < quietly:
 		return
 	case problems != f.problems && problems != "":
 		log.G(ctx).Warn("Not ready: " + problems)
-	case problems != f.problems && f.ready:
+	case problems != f.problems && ready:
 		log.G(ctx).Info("Ready again")
-	case problems == "" && !f.ready:
+	case problems == "" && !ready:
 		log.G(ctx).Infof("Ready after %s", took.Round(time.Millisecond))
 	}
 	switch {
-	case problems == "" && !f.ready:
+	case problems == "" && !ready:
+		f.ready.Store(true)
 		systemd.Ready(ctx, status)
-		f.ready = true
-	case !f.ready && time.Since(f.asked) > longer/3:
+	case !ready && time.Since(f.asked) > longer/3:
 		systemd.Waiting(ctx, status, longer)
 		f.asked = time.Now()
 	case status != f.status:
