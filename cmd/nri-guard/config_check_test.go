@@ -79,6 +79,19 @@ func TestConfigContradicts(t *testing.T) {
 			"FILE:5: plugins[0].redact: plugin a: values are hidden by the proxy only; set proxy.enabled"}},
 		"events": {proxy + "plugins: [{name: a, events: [StopContainer, stopcontainer]}]", []string{
 			`FILE:4: plugins[0].events[1]: plugin a: there is no event "stopcontainer"; there are ` + strings.Join(eventNames(), ", ")}},
+		"what is empty would be open": {proxy + "plugins:\n- name: a\n  identity:\n    # exe: /opt/a\n  events: []\n  redact:\n  namespaces: []\n" +
+			"  grants:\n  - {field: env, keys: [A], values: [],\n     ops: []}", []string{
+			"FILE:6: plugins[0].identity: is empty; leave it out or give it a value",
+			"FILE:8: plugins[0].events: an empty list would stand for all events; leave it out if that is meant, or name some",
+			"FILE:9: plugins[0].redact: is empty; leave it out or give it a value",
+			"FILE:10: plugins[0].namespaces: an empty list would stand for all namespaces; leave it out if that is meant, or name some",
+			"FILE:12: plugins[0].grants[0].values: an empty list would stand for any value; leave it out if that is meant, or name some",
+			"FILE:13: plugins[0].grants[0].ops: an empty list would stand for add and replace; leave it out if that is meant, or name some"}},
+		"sections without anything": {"runtime:\n  socket:\nvalidator:\naudit: {path: ~}", []string{
+			"FILE:3: runtime.socket: is empty; leave it out or give it a value",
+			"FILE:4: validator: is empty; leave it out or give it a value",
+			"FILE:5: audit.path: is empty; leave it out or give it a value"}},
+		"what is empty and closed": {proxy + "plugins: [{name: a, redact: {env: []}, grants: []}]\nexemptions: []\npolicy: {paths: [], wasm: []}\naudit: {unmask: []}", nil},
 		"patterns": {proxy + "plugins: [{name: a, redact: {env: ['['], annotations: [a, '\\']}}]", []string{
 			`FILE:4: plugins[0].redact.env[0]: pattern "[": syntax error in pattern`,
 			`FILE:4: plugins[0].redact.annotations[1]: pattern "\\": syntax error in pattern`}},

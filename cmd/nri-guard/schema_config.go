@@ -26,8 +26,8 @@ func configSchema() map[string]any {
 // itemsOf is the schema of what a list holds.
 func itemsOf(list any) map[string]any { return list.(map[string]any)["items"].(map[string]any) }
 
-// typeSchema describes the YAML that a type is read from, by its fields' yaml and
-// doc tags.
+// typeSchema describes the YAML that a type is read from, by its fields' yaml, doc and
+// none tags.
 func typeSchema(t reflect.Type) map[string]any {
 	if words := enumOf(t); words != nil {
 		return map[string]any{"type": "string", "enum": words}
@@ -68,6 +68,9 @@ func addProperties(properties map[string]any, t reflect.Type) {
 		case name != "" && name != "-":
 			p := typeSchema(f.Type)
 			p["description"] = f.Tag.Get("doc")
+			if f.Tag.Get("none") != "" {
+				p["minItems"] = 1
+			}
 			properties[name] = p
 		}
 	}

@@ -52,6 +52,7 @@ func limits() []limit {
 		{"policy.wasm[].instances", upTo(wasm.MaxInstances)},
 		{"policy.sandbox.cache", pattern(absolute)},
 		{"plugins[].name", pattern(`^([A-Za-z0-9_.+-]+|\*)$`)},
+		{"plugins[].identity", map[string]any{"minProperties": 1}},
 		{"plugins[].identity.exe", pattern(absolute)},
 		{"plugins[].identity.sha256", pattern(digest)},
 		{"plugins[].identity.uid", map[string]any{"minimum": 0}},

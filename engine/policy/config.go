@@ -72,11 +72,11 @@ type Plugin struct {
 	// Identity must match what is observed of the plugin, where it is given.
 	Identity *Identity `yaml:"identity" doc:"who the plugin must be; where that cannot be known its grants do not apply"`
 	// Namespaces are patterns for the namespaces of pods; none means all.
-	Namespaces []string `yaml:"namespaces" doc:"patterns for the namespaces of pods in which the grants apply; all unless given"`
+	Namespaces []string `yaml:"namespaces" doc:"patterns for the namespaces of pods in which the grants apply; all unless given" none:"all namespaces"`
 	Grants     []Grant  `yaml:"grants" doc:"changes that the plugin may make"`
 	// Events and Redact are for a relay between plugin and runtime; policies are not
 	// concerned with them.
-	Events []string `yaml:"events" doc:"events that the plugin may subscribe to, as in CreateContainer; all unless given; needs the proxy"`
+	Events []string `yaml:"events" doc:"events that the plugin may subscribe to, as in CreateContainer; all unless given; needs the proxy" none:"all events"`
 	Redact Redact   `yaml:"redact" doc:"what the plugin is not shown; needs the proxy"`
 }
 
@@ -96,19 +96,19 @@ type Identity struct {
 // Grant is an [engine.Grant] of a plugin; see there for what each member means.
 type Grant struct {
 	Field       engine.Field `yaml:"field" doc:"field that may change"`
-	Ops         []engine.Op  `yaml:"ops" doc:"what may be done: add, replace, remove; the first two unless given"`
-	Keys        []string     `yaml:"keys" doc:"patterns for the key"`
-	Values      []string     `yaml:"values" doc:"patterns for the value"`
+	Ops         []engine.Op  `yaml:"ops" doc:"what may be done: add, replace, remove; the first two unless given" none:"add and replace"`
+	Keys        []string     `yaml:"keys" doc:"patterns for the key" none:"any key"`
+	Values      []string     `yaml:"values" doc:"patterns for the value" none:"any value"`
 	Min         *float64     `yaml:"min" doc:"lower bound of a number"`
 	Max         *float64     `yaml:"max" doc:"upper bound of a number"`
 	Sources     []string     `yaml:"sources" doc:"directories of the host that may be mounted"`
 	ReadOnly    *bool        `yaml:"readOnly" doc:"whether the mount must be read-only"`
-	Types       []string     `yaml:"types" doc:"types of mounts"`
+	Types       []string     `yaml:"types" doc:"types of mounts" none:"the types that are usual for the source"`
 	Propagation []string     `yaml:"propagation" doc:"mount propagation besides private"`
 	Path        string       `yaml:"path" doc:"executable of a hook, or file of a namespace"`
 	Args        []string     `yaml:"args" doc:"arguments, to the letter"`
 	Env         []string     `yaml:"env" doc:"environment of a hook, to the letter"`
-	HostPaths   []string     `yaml:"hostPaths" doc:"patterns for the host's device nodes; the keys unless given"`
+	HostPaths   []string     `yaml:"hostPaths" doc:"patterns for the host's device nodes; the keys unless given" none:"the keys"`
 }
 
 // Exemption takes a policy out of force for the pods of some namespaces.
@@ -132,7 +132,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // Decode reads a YAML document into the struct that v points to, by the names in
 // its fields' yaml tags. It forgives nothing: unknown and doubled keys are errors,
-// each with file and line. The function that it returns is for [Config.At].
+// each with file and line, and so are keys without a value, and empty lists where none
+// would stand for more, as their fields' tags none say. The function that it returns
+// is for [Config.At].
 func Decode(file string, data []byte, v any) (at func(path string) string, err error) {
 	lines, errs := strict.Decode(data, v)
 	var all []error

@@ -1,6 +1,6 @@
 // Package strict reads YAML (and with it JSON) without forgiving anything: keys
-// that do not exist, keys that stand twice, merge keys, a second document and
-// values of another kind are errors that say where.
+// that do not exist, keys that stand twice, keys without a value, merge keys, a
+// second document and values of another kind are errors that say where.
 package strict
 
 import (
@@ -33,8 +33,13 @@ type Lines map[string]int
 // it finds errors it returns them in the order of their lines, and v holds
 // nothing to rely on. An empty document leaves v as it is.
 //
+// A key without a value is what is left when the lines below it are made comments:
+// to take it for a key that is not there would lift what it was to limit.
+//
 // Keys are the names in the fields' yaml tags; a struct tagged inline shares its
-// keys with the one around it.
+// keys with the one around it. A list whose field has a tag none must not be empty
+// where it is given: the tag says what it stands for that no list is given, which
+// whoever writes an empty one need not mean.
 func Decode(data []byte, v any) (Lines, []Error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
@@ -99,6 +104,12 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at string) {
 		w.fail(n, "%s: aliases are not supported", name(at))
 		return
 	}
+	if null(n) {
+		if at != "" { // a document without anything is an empty one
+			w.fail(n, "%s: is empty; leave it out or give it a value", name(at))
+		}
+		return
+	}
 	if u, ok := reflect.New(t).Interface().(encoding.TextUnmarshaler); ok && n.Kind == yaml.ScalarNode {
 		if err := u.UnmarshalText([]byte(n.Value)); err != nil {
 			w.fail(n, "%s: %v", name(at), err)
@@ -106,13 +117,11 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at string) {
 		return
 	}
 	switch {
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
-		// As if the key were not there.
 	case n.Kind == yaml.MappingNode && (t.Kind() == reflect.Struct || t.Kind() == reflect.Map):
 		w.mapping(n, t, at)
 	case n.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice:
 		for i, element := range n.Content {
-			if element.Kind == yaml.ScalarNode && element.Tag == "!!null" {
+			if null(element) {
 				w.fail(element, "%s[%d]: there is nothing", name(at), i)
 				continue
 			}
@@ -129,10 +138,13 @@ func (w *walker) walk(n *yaml.Node, t reflect.Type, at string) {
 	}
 }
 
+// null says whether there is no value.
+func null(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.Tag == "!!null" }
+
 func (w *walker) mapping(n *yaml.Node, t reflect.Type, at string) {
-	var known map[string]reflect.Type
+	var known map[string]reflect.StructField
 	if t.Kind() == reflect.Struct {
-		known = map[string]reflect.Type{}
+		known = map[string]reflect.StructField{}
 		keys(t, known)
 	}
 	seen := map[string]bool{}
@@ -140,10 +152,11 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at string) {
 		key, value := n.Content[i], n.Content[i+1]
 		path := strings.TrimPrefix(at+"."+key.Value, ".")
 		w.lines[path] = key.Line
-		of, ok := known[key.Value]
+		field, ok := known[key.Value]
 		if t.Kind() == reflect.Map {
-			of, ok = t.Elem(), true
+			field, ok = reflect.StructField{Type: t.Elem()}, true
 		}
+		none := field.Tag.Get("none")
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			w.fail(key, "%s: keys must be plain text", name(at))
@@ -151,15 +164,17 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at string) {
 			w.fail(key, "unknown key %q; known here: %s", path, strings.Join(sorted(known), ", "))
 		case seen[key.Value]:
 			w.fail(key, "key %q stands here twice", path)
+		case none != "" && value.Kind == yaml.SequenceNode && len(value.Content) == 0:
+			w.fail(value, "%s: an empty list would stand for %s; leave it out if that is meant, or name some", path, none)
 		default:
-			w.walk(value, of, path)
+			w.walk(value, field.Type, path)
 		}
 		seen[key.Value] = true
 	}
 }
 
 // keys collects the keys of a struct's mapping.
-func keys(t reflect.Type, into map[string]reflect.Type) {
+func keys(t reflect.Type, into map[string]reflect.StructField) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		key, options, _ := strings.Cut(field.Tag.Get("yaml"), ",")
@@ -167,12 +182,12 @@ func keys(t reflect.Type, into map[string]reflect.Type) {
 		case options == "inline":
 			keys(field.Type, into)
 		case field.IsExported() && key != "" && key != "-":
-			into[key] = field.Type
+			into[key] = field
 		}
 	}
 }
 
-func sorted(known map[string]reflect.Type) []string {
+func sorted(known map[string]reflect.StructField) []string {
 	names := make([]string, 0, len(known))
 	for key := range known {
 		names = append(names, key)

@@ -14,6 +14,7 @@ import (
 
 type inner struct {
 	Names []string      `yaml:"names"`
+	Only  []string      `yaml:"only" none:"everything"`
 	Limit *int64        `yaml:"limit"`
 	Wait  time.Duration `yaml:"wait"`
 }
@@ -33,11 +34,21 @@ func TestDecode(t *testing.T) {
 	tests := []struct{ name, in, want string }{
 		{"empty", "", ""},
 		{"good", "version: 1\ninner: {names: [a], limit: 3, wait: 500ms}\nlist: [{limit: 1}]\nenforcement: {a: strip}\n", ""},
-		{"null", "inner:\nlist:\n", ""},
+		{"nothing but a comment", "# version: 1\n", ""},
+		{"an empty document", "---\n", ""},
+		{"keys without a value", "version:\ninner:\n  # names: [a]\nlist: ~\nenforcement: {a: null, b: }\n",
+			"1: version: is empty; leave it out or give it a value\n2: inner: is empty; leave it out or give it a value\n" +
+				"4: list: is empty; leave it out or give it a value\n5: enforcement.a: is empty; leave it out or give it a value\n" +
+				"5: enforcement.b: is empty; leave it out or give it a value"},
+		{"a pointer without a value", "inner:\n  limit:\n", "2: inner.limit: is empty; leave it out or give it a value"},
+		{"a text that says null", "inner: {names: ['null', '']}\n", ""},
+		{"empty collections", "inner: {names: []}\nlist: []\nenforcement: {}\n", ""},
+		{"an empty list that stands for everything", "list:\n- only:\n  - a\n- only:\n    []\n",
+			"5: list[1].only: an empty list would stand for everything; leave it out if that is meant, or name some"},
 		{"null in a list", "list: [{limit: 1}, null]\n", "1: list[1]: there is nothing"},
 		{"json", `{"version": 1, "inner": {"names": ["a"]}}`, ""},
-		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: limit, names, wait`},
-		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: limit, names, wait`},
+		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: limit, names, only, wait`},
+		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: limit, names, only, wait`},
 		{"unknown key at the top", "inner: {}\nwasm: {}\n", `2: unknown key "wasm"; known here: enforcement, inner, list, version`},
 		{"doubled key", "version: 1\nversion: 1\n", `2: key "version" stands here twice`},
 		{"bad text", "enforcement:\n  a: deny\n  b: maybe\n", `3: enforcement.b: enforcement "maybe" is none of deny, strip, audit, off`},
