@@ -19,6 +19,7 @@ import (
 	"github.com/nri-guard/nri-guard/engine/audit"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
+	"github.com/nri-guard/nri-guard/engine/nri/validator"
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
@@ -81,6 +82,8 @@ func (c *config) checkBuiltin(f *findings) {
 		switch {
 		case !found || api.CheckPluginIndex(index) != nil || api.CheckPluginName(name) != nil:
 			f.add(at, "%q does not read INDEX-NAME, as 10-name", b)
+		case slices.Contains(c.ownNames(), name):
+			f.add(at, "%s is the guard's own name, and the guard knows itself; name only plugins that are part of the runtime", name)
 		case !c.Proxy.Enabled || !c.Validator.Enabled:
 			f.add(at, "without both proxy.enabled and validator.enabled nobody asks whether %s came through the proxy", b)
 		case slices.Contains(c.Runtime.Builtin[:i], b):
@@ -98,6 +101,15 @@ func checkSocket(f *findings, key, path string) {
 	}
 }
 
+// nriValidator is the name of the validator that is part of NRI.
+const nriValidator = "default-validator"
+
+// ownNames are those that the guard itself goes by. The default is one of them whatever
+// the validator is called: a plugin of that name would be taken for the guard.
+func (c *config) ownNames() []string {
+	return []string{validator.DefaultName, c.Validator.Name, observer.DefaultName}
+}
+
 func (c *config) checkValidator(f *findings) {
 	v := c.Validator
 	switch err := api.CheckPluginName(v.Name); {
@@ -107,6 +119,8 @@ func (c *config) checkValidator(f *findings) {
 		f.add("validator.name", "invalid plugin name %q: NRI takes a leading - for the mark of a removal", v.Name)
 	case v.Name == observer.DefaultName:
 		f.add("validator.name", "%q is the name of the guard's other connection to the runtime", v.Name)
+	case v.Name == nriValidator:
+		f.add("validator.name", "%q is the name of the validator that is part of NRI", v.Name)
 	}
 	if err := api.CheckPluginIndex(v.Index); err != nil {
 		f.add("validator.index", "%w", err)
@@ -130,10 +144,12 @@ func (c *config) checkProxy(f *findings) {
 	c.checkLaunch(f)
 }
 
-// checkID looks at a user or group id; the highest stands for none.
+// maxID is the highest user or group id: the one above it stands for none.
+const maxID = math.MaxUint32 - 1
+
 func checkID(f *findings, key string, id *int64) {
-	if id != nil && (*id < 0 || *id >= math.MaxUint32) {
-		f.add(key, "%d is no id", *id)
+	if id != nil && (*id < 0 || *id > maxID) {
+		f.add(key, "%d is no id; there are 0 to %d", *id, maxID)
 	}
 }
 
@@ -160,12 +176,13 @@ func (c *config) checkPlugins(f *findings) {
 	first := map[string]int{}
 	for i, p := range c.Plugins {
 		at := fmt.Sprintf("plugins[%d]", i)
-		if p.Identity != nil && c.Validator.Enabled && !c.Proxy.Enabled {
-			f.add(at+".identity", "plugin %s: a validator cannot tell who is at the other end of a connection; set proxy.enabled or leave the identity out", p.Name)
+		switch {
+		case slices.Contains(c.ownNames(), p.Name):
+			f.add(at+".name", "%q is the guard's own name; no plugin can have it", p.Name)
+		case p.Name == nriValidator:
+			f.add(at+".name", "%q is the name of the validator that is part of NRI; no plugin can have it", p.Name)
 		}
-		if p.Identity != nil && peer.Interpreter(p.Identity.Exe) {
-			f.add(at+".identity.exe", "plugin %s: %s runs what it is told, so that everybody's scripts would be this plugin; name a program, or demand the user alone", p.Name, p.Identity.Exe)
-		}
+		c.checkIdentity(f, at, p)
 		if len(p.Events) > 0 && !c.Proxy.Enabled {
 			f.add(at+".events", "plugin %s: subscriptions are limited by the proxy only; set proxy.enabled", p.Name)
 		}
@@ -181,6 +198,19 @@ func (c *config) checkPlugins(f *findings) {
 		}
 		first[p.Name] = i
 	}
+}
+
+func (c *config) checkIdentity(f *findings, at string, p policy.Plugin) {
+	if p.Identity == nil {
+		return
+	}
+	if c.Validator.Enabled && !c.Proxy.Enabled {
+		f.add(at+".identity", "plugin %s: a validator cannot tell who is at the other end of a connection; set proxy.enabled or leave the identity out", p.Name)
+	}
+	if peer.Interpreter(p.Identity.Exe) {
+		f.add(at+".identity.exe", "plugin %s: %s runs what it is told, so that everybody's scripts would be this plugin; name a program, or demand the user alone", p.Name, p.Identity.Exe)
+	}
+	checkID(f, at+".identity.uid", p.Identity.UID)
 }
 
 func hides(r policy.Redact) bool { return len(r.Env)+len(r.Annotations) > 0 }

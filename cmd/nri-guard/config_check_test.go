@@ -35,10 +35,12 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:5: proxy.socket: "/run/" must be the absolute path of a socket`}},
 		"a socket's path that is too long": {"runtime: {socket: " + long + "}", []string{
 			`FILE:2: runtime.socket: "` + long + `" is too long for the path of a socket, which has at most 107 bytes`}},
-		"parts of the runtime": {"validator: {enabled: true}\nproxy: {enabled: true}\nruntime:\n  socket: /run/nri-runtime/nri.sock\n  builtin: [05-part, part, 5-part, 05-part]", []string{
+		"parts of the runtime": {"validator: {enabled: true}\nproxy: {enabled: true}\nruntime:\n  socket: /run/nri-runtime/nri.sock\n  builtin: [05-part, part, 5-part, 05-part, 99-nri-guard, 00-nri-guard-observer]", []string{
 			`FILE:6: runtime.builtin[1]: "part" does not read INDEX-NAME, as 10-name`,
 			`FILE:6: runtime.builtin[2]: "5-part" does not read INDEX-NAME, as 10-name`,
-			`FILE:6: runtime.builtin[3]: 05-part stands here twice`}},
+			`FILE:6: runtime.builtin[3]: 05-part stands here twice`,
+			`FILE:6: runtime.builtin[4]: nri-guard is the guard's own name, and the guard knows itself; name only plugins that are part of the runtime`,
+			`FILE:6: runtime.builtin[5]: nri-guard-observer is the guard's own name, and the guard knows itself; name only plugins that are part of the runtime`}},
 		"parts of the runtime that nobody asks for": {"runtime: {builtin: [05-part]}\nvalidator: {enabled: true}", []string{
 			"FILE:2: runtime.builtin[0]: without both proxy.enabled and validator.enabled nobody asks whether 05-part came through the proxy"}},
 		"host's root": {"runtime: {hostRoot: DIR/one}", []string{
@@ -56,6 +58,13 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:2: validator.name: invalid plugin name "-a": NRI takes a leading - for the mark of a removal`}},
 		"the observer's name": {"validator: {name: nri-guard-observer}", []string{
 			`FILE:2: validator.name: "nri-guard-observer" is the name of the guard's other connection to the runtime`}},
+		"NRI's own name": {"validator: {name: default-validator}", []string{
+			`FILE:2: validator.name: "default-validator" is the name of the validator that is part of NRI`}},
+		"names that plugins cannot have": {"validator: {enabled: true, name: mine}\nplugins:\n- name: nri-guard\n- name: mine\n- name: nri-guard-observer\n- name: default-validator\n- name: nri-guard-2\n", []string{
+			`FILE:4: plugins[0].name: "nri-guard" is the guard's own name; no plugin can have it`,
+			`FILE:5: plugins[1].name: "mine" is the guard's own name; no plugin can have it`,
+			`FILE:6: plugins[2].name: "nri-guard-observer" is the guard's own name; no plugin can have it`,
+			`FILE:7: plugins[3].name: "default-validator" is the name of the validator that is part of NRI; no plugin can have it`}},
 		"modes": {"proxy: {mode: 0400}", []string{
 			"FILE:2: proxy.mode: 0400 keeps the owner from connecting; it needs 0600 at least"}},
 		"a socket for everybody": {"proxy: {mode: '0666'}", []string{
@@ -63,7 +72,10 @@ func TestConfigContradicts(t *testing.T) {
 		"no mode": {"proxy: {mode: 0o660}", []string{
 			`FILE:2: proxy.mode: "0o660" is no mode such as 0660`}},
 		"ids": {"proxy: {uid: -1,\n  gid: 4294967295}", []string{
-			"FILE:2: proxy.uid: -1 is no id", "FILE:3: proxy.gid: 4294967295 is no id"}},
+			"FILE:2: proxy.uid: -1 is no id; there are 0 to 4294967294", "FILE:3: proxy.gid: 4294967295 is no id; there are 0 to 4294967294"}},
+		"ids of plugins": {proxy + "plugins:\n- {name: a, identity: {uid: -1}}\n- {name: b, identity: {uid: 99999999999}}\n- {name: c, identity: {uid: 4294967294}}", []string{
+			"FILE:5: plugins[0].identity.uid: -1 is no id; there are 0 to 4294967294",
+			"FILE:6: plugins[1].identity.uid: 99999999999 is no id; there are 0 to 4294967294"}},
 		"launch without proxy": {"validator: {enabled: true}\nproxy: {launch: {path: /opt/nri/plugins}}", []string{
 			"FILE:3: proxy.launch: plugins are started by the proxy only; set proxy.enabled"}},
 		"launch nothing": {"proxy: {enabled: true" + ", launch: {config: etc}}\nruntime: {socket: /run/a.sock}", []string{

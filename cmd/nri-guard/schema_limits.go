@@ -4,6 +4,8 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/nri-guard/nri-guard/engine/nri/observer"
+	"github.com/nri-guard/nri-guard/engine/nri/validator"
 	"github.com/nri-guard/nri-guard/engine/policy"
 	"github.com/nri-guard/nri-guard/engine/policy/wasm"
 )
@@ -27,12 +29,16 @@ func limits() []limit {
 		digest     = `^([0-9a-fA-F]{64})?$`
 	)
 	profiles := map[string]any{"enum": policy.Profiles()}
-	id := upTo(1<<32 - 2)
+	id := upTo(maxID)
+	// taken is for names that are not to be had.
+	taken := func(p string, names ...string) map[string]any {
+		return map[string]any{"pattern": p, "not": map[string]any{"enum": names}}
+	}
 	return []limit{
 		{"runtime.socket", pattern(socketPath)},
 		{"runtime.builtin[]", pattern(`^[0-9]{2}-[A-Za-z0-9_.+-]+$`)},
 		{"runtime.hostRoot", pattern(absolute)},
-		{"validator.name", pattern(`^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$`)},
+		{"validator.name", taken(`^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$`, observer.DefaultName, nriValidator)},
 		{"validator.index", pattern(`^[0-9]{2}$`)},
 		{"proxy.socket", pattern(socketPath)},
 		{"proxy.mode", pattern(`^0*[67][0-7]0$`)},
@@ -51,11 +57,11 @@ func limits() []limit {
 		{"policy.wasm[].memoryPages", upTo(wasm.MaxMemoryPages)},
 		{"policy.wasm[].instances", upTo(wasm.MaxInstances)},
 		{"policy.sandbox.cache", pattern(absolute)},
-		{"plugins[].name", pattern(`^([A-Za-z0-9_.+-]+|\*)$`)},
+		{"plugins[].name", taken(`^([A-Za-z0-9_.+-]+|\*)$`, validator.DefaultName, observer.DefaultName, nriValidator)},
 		{"plugins[].identity", map[string]any{"minProperties": 1}},
 		{"plugins[].identity.exe", pattern(absolute)},
 		{"plugins[].identity.sha256", pattern(digest)},
-		{"plugins[].identity.uid", map[string]any{"minimum": 0}},
+		{"plugins[].identity.uid", id},
 		{"plugins[].events[]", map[string]any{"enum": eventNames()}},
 		{"plugins[].grants[].sources[]", pattern(absolute)},
 		{"exemptions[].policy", pattern(policyName)},

@@ -21,6 +21,9 @@ func schemaErrors(s map[string]any, v any, at string) (errs []string) {
 	if words, ok := s["enum"].([]any); ok && !slices.Contains(words, v) {
 		add("is none of %v", words)
 	}
+	if not, ok := s["not"].(map[string]any); ok && len(schemaErrors(not, v, at)) == 0 {
+		add("is one of %v", not["enum"])
+	}
 	if c, ok := s["const"]; ok && fmt.Sprint(c) != fmt.Sprint(v) {
 		add("is not %v", c)
 	}
@@ -149,6 +152,13 @@ func TestSchemaAgrees(t *testing.T) {
 		on + "policy: {wasm: [{name: a, path: DIR/a, sha256: 00ff}]}":                   "policy.wasm[0].sha256 does not match",
 		"validator: {enabled: true, name: a b}":                                         "validator.name does not match",
 		"validator: {enabled: true, name: -a}":                                          "validator.name does not match",
+		"validator: {enabled: true, name: default-validator}":                           "validator.name is one of",
+		"validator: {enabled: true, name: nri-guard-observer}":                          "validator.name is one of",
+		on + "plugins: [{name: nri-guard}]":                                             "plugins[0].name is one of",
+		on + "plugins: [{name: default-validator}]":                                     "plugins[0].name is one of",
+		on + "plugins: [{name: nri-guards}]":                                            "",
+		proxied + "plugins: [{name: a, identity: {uid: -1}}]":                           "plugins[0].identity.uid is too small",
+		proxied + "plugins: [{name: a, identity: {uid: 99999999999}}]":                  "plugins[0].identity.uid is too large",
 		"validator: {enabled: true, index: '123'}":                                      "validator.index does not match",
 		"validator: {enabled: true, index: '00'}":                                       "",
 		on + "runtime: {socket: run.sock}":                                              "runtime.socket does not match",

@@ -132,7 +132,7 @@ func (s *service) connect(c *config) error {
 		Runtime:  c.runtimeSocket(),
 		Launch:   proxy.Launch{Path: c.Proxy.Launch.Path, Config: c.Proxy.Launch.Config},
 		Plugins:  c.proxied(),
-		Reserved: []string{validator.DefaultName, c.Validator.Name, watching.Plugin().Name},
+		Reserved: c.ownNames(),
 		Lookup:   s.observer.Lookup,
 		Ready:    s.observer.Ready,
 		HostRoot: c.hostRoot(),
