@@ -45,20 +45,25 @@ func readConfig(file string) (*config, error) {
 	if c.Version != configVersion {
 		return nil, fmt.Errorf("%s: is %d; this build reads version %d", at("version"), c.Version, configVersion)
 	}
-	if err := c.check(); err != nil {
+	c.absolute(filepath.Dir(file))
+	if err := c.check(file); err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+// absolute has relative paths start at a directory.
+func (c *config) absolute(dir string) {
 	for i, p := range c.Policy.Paths {
 		if !filepath.IsAbs(p) {
-			c.Policy.Paths[i] = filepath.Join(filepath.Dir(file), p)
+			c.Policy.Paths[i] = filepath.Join(dir, p)
 		}
 	}
 	for i, m := range c.Policy.Wasm {
 		if m.Path != "" && !filepath.IsAbs(m.Path) {
-			c.Policy.Wasm[i].Path = filepath.Join(filepath.Dir(file), m.Path)
+			c.Policy.Wasm[i].Path = filepath.Join(dir, m.Path)
 		}
 	}
-	return c, nil
 }
 
 // readWhole is readConfig for those who go on to load what the file names: that must be

@@ -39,21 +39,36 @@ func (f *findings) add(key, format string, args ...any) {
 
 // check says what is wrong with the sections that are not about policies, each with
 // file, line and key.
-func (c *config) check() error {
+func (c *config) check(file string) error {
 	f := &findings{at: c.At}
-	var wrong *audit.KeyError
-	if errors.As(c.Audit.Check(), &wrong) {
-		f.add("audit."+wrong.Key, "%s", wrong.Message)
-	}
-	if c.Audit.BestEffort && c.Audit.Path == "" {
-		f.add("audit.bestEffort", "there is no decision log; set audit.path")
-	}
+	c.checkAudit(f, file)
 	c.checkRuntime(f)
 	c.checkValidator(f)
 	c.checkProxy(f)
 	c.checkPlugins(f)
 	c.Admin.check(f)
 	return errors.Join(f.errs...)
+}
+
+func (c *config) checkAudit(f *findings, file string) {
+	var wrong *audit.KeyError
+	if errors.As(c.Audit.Check(), &wrong) {
+		f.add("audit."+wrong.Key, "%s", wrong.Message)
+		return
+	}
+	log := c.Audit.Path
+	if c.Audit.BestEffort && log == "" {
+		f.add("audit.bestEffort", "there is no decision log; set audit.path")
+	}
+	if log == "" || log == "-" {
+		return
+	}
+	for _, u := range c.uses(file) {
+		if u.holds(log) {
+			f.add("audit.path", "%s belongs to %s; the decision log needs a place of its own", log, u.what)
+			return
+		}
+	}
 }
 
 func (c *config) checkRuntime(f *findings) {

@@ -115,16 +115,33 @@ func TestConfigContradicts(t *testing.T) {
 			"FILE:7: plugins[2].redact: plugin a: plugins[0], which is about the same plugin, does not say the same; say it there once"}},
 		"best effort at nothing": {"audit: {bestEffort: true}", []string{
 			"FILE:2: audit.bestEffort: there is no decision log; set audit.path"}},
-		"no admin":       {"admin: {address: off}", nil},
-		"admin on IPv6":  {"admin: {address: '[::1]:0'}", nil},
-		"public admin":   {"admin: {address: '0.0.0.0:9321', public: true}", nil},
-		"admin for all":  {"admin: {address: '0.0.0.0:9321'}", []string{"FILE:2: admin.address: 0.0.0.0 can be reached from other machines; if that is meant, set admin.public"}},
-		"admin nowhere":  {"admin: {address: ''}", []string{`FILE:2: admin.address: "" is no address such as 127.0.0.1:9321, and not off`}},
-		"admin's names":  {"admin: {address: 'localhost:9321'}", []string{`FILE:2: admin.address: "localhost" is no IP address`}},
-		"admin's port":   {"admin: {address: '127.0.0.1:http'}", []string{`FILE:2: admin.address: "http" is no port`}},
-		"unknown keys":   {"proxy: {sockets: []}", []string{`FILE:2: unknown key "proxy.sockets"; known here: enabled, gid, launch, mode, socket, uid`}},
-		"wrong kinds":    {"validator: true", []string{"FILE:2: validator: must be a mapping"}},
-		"wrong switches": {"validator: {enabled: maybe}", []string{"FILE:2: validator.enabled: cannot unmarshal !!str `maybe` into bool"}},
+		"a log at the proxy's socket": {proxy + "audit:\n  path: /var/run/nri/nri.sock", []string{
+			"FILE:5: audit.path: /var/run/nri/nri.sock belongs to proxy.socket; the decision log needs a place of its own"}},
+		"a log at the runtime's socket": {proxy + "audit: {path: /run/nri-runtime/../nri-runtime/nri.sock}", []string{
+			"FILE:4: audit.path: /run/nri-runtime/../nri-runtime/nri.sock belongs to runtime.socket; the decision log needs a place of its own"}},
+		"a log at the runtime's usual socket": {"validator: {enabled: true}\naudit: {path: /var/run/nri/nri.sock}", []string{
+			"FILE:3: audit.path: /var/run/nri/nri.sock belongs to runtime.socket; the decision log needs a place of its own"}},
+		"a log at a socket by links": {"validator: {enabled: true}\nruntime: {socket: DIR/real/a}\naudit: {path: DIR/etc/a}", []string{
+			"FILE:4: audit.path: DIR/etc/a belongs to runtime.socket; the decision log needs a place of its own"}},
+		"a log at the configuration": {"audit: {path: DIR/etc/../guard.yaml}", []string{
+			"FILE:2: audit.path: DIR/etc/../guard.yaml belongs to the configuration file; the decision log needs a place of its own"}},
+		"a log among policies": {"policy: {paths: [two, real]}\naudit: {path: DIR/etc/new/log}", []string{
+			"FILE:3: audit.path: DIR/etc/new/log belongs to policy.paths[1]; the decision log needs a place of its own"}},
+		"a log at a module": {"policy: {wasm: [{name: a, path: two}]}\naudit: {path: DIR/one}", []string{
+			"FILE:3: audit.path: DIR/one belongs to policy.wasm[0].path; the decision log needs a place of its own"}},
+		"a log among plugins": {"proxy: {enabled: true, launch: {path: DIR/real}}\nruntime: {socket: /run/a.sock}\naudit: {path: DIR/real/log}", []string{
+			"FILE:4: audit.path: DIR/real/log belongs to proxy.launch.path; the decision log needs a place of its own"}},
+		"a log beside everything": {proxy + "policy: {paths: [real]}\naudit: {path: DIR/real-log}", nil},
+		"no admin":                {"admin: {address: off}", nil},
+		"admin on IPv6":           {"admin: {address: '[::1]:0'}", nil},
+		"public admin":            {"admin: {address: '0.0.0.0:9321', public: true}", nil},
+		"admin for all":           {"admin: {address: '0.0.0.0:9321'}", []string{"FILE:2: admin.address: 0.0.0.0 can be reached from other machines; if that is meant, set admin.public"}},
+		"admin nowhere":           {"admin: {address: ''}", []string{`FILE:2: admin.address: "" is no address such as 127.0.0.1:9321, and not off`}},
+		"admin's names":           {"admin: {address: 'localhost:9321'}", []string{`FILE:2: admin.address: "localhost" is no IP address`}},
+		"admin's port":            {"admin: {address: '127.0.0.1:http'}", []string{`FILE:2: admin.address: "http" is no port`}},
+		"unknown keys":            {"proxy: {sockets: []}", []string{`FILE:2: unknown key "proxy.sockets"; known here: enabled, gid, launch, mode, socket, uid`}},
+		"wrong kinds":             {"validator: true", []string{"FILE:2: validator: must be a mapping"}},
+		"wrong switches":          {"validator: {enabled: maybe}", []string{"FILE:2: validator.enabled: cannot unmarshal !!str `maybe` into bool"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
