@@ -40,6 +40,9 @@ exit code is 1 when something is wrong; with --strict also when there is a warni
 	format := addFormat(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := authorSettings(*config, args)
+		if err == nil {
+			err = c.checkLaunched()
+		}
 		if err != nil && *config != "" && format.json() {
 			report := &rego.Report{Warnings: []rego.Problem{}, Policies: []rego.Policy{}}
 			return errors.Join(printJSON(cmd.OutOrStdout(), withConfig(report, *config, err)), errFailed)

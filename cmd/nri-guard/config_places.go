@@ -1,11 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	securejoin "github.com/cyphar/filepath-securejoin"
 )
 
@@ -55,4 +58,42 @@ func unlinked(path string) (string, error) {
 		return "", err
 	}
 	return securejoin.SecureJoin("/", path)
+}
+
+// checkPaths finds policies that the configuration names and that are not there.
+func (c *config) checkPaths() error {
+	f := &findings{at: c.At}
+	for i, p := range c.Policy.Paths {
+		if _, err := os.Stat(p); err != nil {
+			f.add(fmt.Sprintf("policy.paths[%d]", i), "%w", err)
+		}
+	}
+	return errors.Join(f.errs...)
+}
+
+// checkLaunched finds directories that plugins are to be started from and that are not
+// there: plugins that somebody counts on would be missing without a word. Those that
+// runtimes look into by default need not be there, as for them.
+func (c *config) checkLaunched() error {
+	if !c.Proxy.Enabled {
+		return nil
+	}
+	f := &findings{at: c.At}
+	launch := c.Proxy.Launch
+	for _, dir := range []struct{ key, path, usual string }{
+		{"proxy.launch.path", launch.Path, adaptation.DefaultPluginPath},
+		{"proxy.launch.config", launch.Config, adaptation.DefaultPluginConfigPath},
+	} {
+		if dir.path == "" {
+			continue
+		}
+		switch info, err := os.Stat(dir.path); {
+		case dir.path == dir.usual && errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			f.add(dir.key, "%w", err)
+		case !info.IsDir():
+			f.add(dir.key, "%s is no directory", dir.path)
+		}
+	}
+	return errors.Join(f.errs...)
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/containerd/nri/pkg/adaptation"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy"
@@ -19,6 +22,7 @@ import (
 func (c *config) warnings() []error {
 	f := &findings{at: c.At}
 	c.warnIdle(f)
+	c.warnLaunch(f)
 	for i, p := range c.Plugins {
 		at := fmt.Sprintf("plugins[%d]", i)
 		if indexed.MatchString(p.Name) {
@@ -42,6 +46,15 @@ func (c *config) warnIdle(f *findings) {
 	embedded := !reflect.DeepEqual(c.Policy, policy.Policies{}) || len(c.Plugins)+len(c.Exemptions) > 0
 	if !c.guards() && (service || !embedded) {
 		f.errs = append(f.errs, fmt.Errorf("%s: by this file nothing is guarded: neither validator.enabled nor proxy.enabled is set", f.at("version")))
+	}
+}
+
+// warnLaunch finds a directory of plugins that is not there and need not be: the one
+// that runtimes look into, too. Of any other that is an error.
+func (c *config) warnLaunch(f *findings) {
+	dir := c.Proxy.Launch.Path
+	if _, err := os.Stat(dir); dir == adaptation.DefaultPluginPath && errors.Is(err, fs.ErrNotExist) {
+		f.add("proxy.launch.path", "%s does not exist: no plugin is started", dir)
 	}
 }
 
@@ -151,15 +164,4 @@ func noCleanPath(pattern string) string {
 		return "a star does not cross a slash, and paths begin with one"
 	}
 	return ""
-}
-
-// checkPaths finds files that the configuration names and that are not there.
-func (c *config) checkPaths() error {
-	f := &findings{at: c.At}
-	for i, p := range c.Policy.Paths {
-		if _, err := os.Stat(p); err != nil {
-			f.add(fmt.Sprintf("policy.paths[%d]", i), "%w", err)
-		}
-	}
-	return errors.Join(f.errs...)
 }

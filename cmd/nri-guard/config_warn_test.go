@@ -80,3 +80,27 @@ func TestConfigWarnings(t *testing.T) {
 		})
 	}
 }
+
+// TestUsualPlugins: the directory of plugins that runtimes have by default need not be
+// there, but it is said that it is not.
+func TestUsualPlugins(t *testing.T) {
+	if _, err := os.Stat("/opt/nri/plugins"); err == nil {
+		t.Skip("it is there")
+	}
+	file := filepath.Join(t.TempDir(), "guard.yaml")
+	text := "version: 1\nruntime: {socket: /run/a.sock}\nproxy: {enabled: true, launch: {path: /opt/nri/plugins, config: /etc/nri/conf.d}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := readConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.checkLaunched(); err != nil {
+		t.Error(err)
+	}
+	want := file + ":3: proxy.launch.path: /opt/nri/plugins does not exist: no plugin is started"
+	if got := c.warnings(); len(got) != 1 || got[0].Error() != want {
+		t.Errorf("warnings are %v, want %s", got, want)
+	}
+}

@@ -42,7 +42,7 @@ func load(ctx context.Context, file string) (*loaded, error) {
 	if !c.guards() {
 		return l, fmt.Errorf("%s: neither validator.enabled nor proxy.enabled is set: there is nothing to do", file)
 	}
-	if err := c.checkPaths(); err != nil {
+	if err := errors.Join(c.checkPaths(), c.checkLaunched()); err != nil {
 		return l, err
 	}
 	if err := c.checkTrust(file); err != nil {
