@@ -54,6 +54,7 @@ exit code is 1 when something is wrong; with --strict also when there is a warni
 			return err
 		}
 		report := rego.Check(cmd.Context(), c.Sources())
+		locate(c, *config, report.Errors)
 		if err := cmd.Context().Err(); err != nil {
 			return err
 		}
@@ -106,6 +107,15 @@ func checkFiles(file string, report *rego.Report) error {
 		report.Warnings = append(report.Warnings, problemOf(file, err))
 	}
 	return nil
+}
+
+// locate says of problems with paths as a whole where the configuration names them.
+func locate(c *config, file string, problems []rego.Problem) {
+	for i, p := range problems {
+		if _, ok := c.names(p); ok {
+			problems[i] = problemOf(file, c.located(p))
+		}
+	}
 }
 
 // problemOf takes apart an error that begins with FILE: or FILE:LINE:.

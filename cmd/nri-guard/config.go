@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy"
+	"github.com/nri-guard/nri-guard/engine/policy/rego"
 )
 
 // configVersion is the version of the configuration file that this build reads.
@@ -24,6 +27,10 @@ type config struct {
 	policy.Config `yaml:",inline"`
 	Audit         auditConfig `yaml:"audit" doc:"the decision log"`
 	Admin         adminConfig `yaml:"admin" doc:"health and metrics of the service"`
+
+	// Named is how many of the policies' paths are the file's: flags and arguments add
+	// more.
+	Named int `yaml:"-"`
 }
 
 // readConfig reads a configuration file. Relative paths in it start at the
@@ -38,7 +45,7 @@ func readConfig(file string) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.At = at
+	c.At, c.Named = at, len(c.Policy.Paths)
 	if c.Version == 0 {
 		return nil, fmt.Errorf("%s: is missing; this build reads version %d", at("version"), configVersion)
 	}
@@ -74,6 +81,40 @@ func readWhole(file string) (*config, error) {
 		return nil, err
 	}
 	return c, c.checkPaths()
+}
+
+// load loads the policies.
+func (c *config) load(ctx context.Context) (*policy.Set, error) {
+	set, err := policy.Load(ctx, c.Config)
+	var all []error
+	for _, one := range errorsOf(err) {
+		var wrong *rego.LoadError
+		if !errors.As(one, &wrong) {
+			all = append(all, one)
+			continue
+		}
+		for _, p := range wrong.Problems {
+			all = append(all, c.located(p))
+		}
+	}
+	return set, errors.Join(all...)
+}
+
+// located is a problem as an error.
+func (c *config) located(p rego.Problem) error {
+	if key, ok := c.names(p); ok {
+		return fmt.Errorf("%s: %s: %s", c.At(key), p.File, p.Message)
+	}
+	return errors.New(p.String())
+}
+
+// names says by which key the configuration file names what a problem is with, where
+// that is a path as a whole: nothing below it tells where to look.
+func (c *config) names(p rego.Problem) (key string, ok bool) {
+	i := slices.IndexFunc(c.Policy.Paths[:c.Named], func(path string) bool {
+		return filepath.ToSlash(filepath.Clean(path)) == p.File
+	})
+	return fmt.Sprintf("policy.paths[%d]", i), i >= 0 && p.Line == 0
 }
 
 // policyFlags say which policies a subcommand uses.
@@ -116,7 +157,7 @@ func (f *policyFlags) load(ctx context.Context) (*policy.Set, *config, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := policy.Load(ctx, c.Config)
+	set, err := c.load(ctx)
 	return set, c, err
 }
 

@@ -50,6 +50,7 @@ proxy: {enabled: true, mode: 0660, gid: 1, launch: {path: /opt/nri/plugins}}
 	gid := int64(1)
 	want := &config{
 		Version:   1,
+		Named:     2,
 		Runtime:   runtimeConfig{Socket: "/run/nri-runtime/nri.sock"},
 		Validator: validatorConfig{Enabled: true, Name: "nri-guard", Index: "98"},
 		Proxy: proxyConfig{Enabled: true, Socket: "/var/run/nri/nri.sock", Mode: 0o660, GID: &gid,

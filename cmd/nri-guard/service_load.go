@@ -48,7 +48,7 @@ func load(ctx context.Context, file string) (*loaded, error) {
 	if err := c.checkTrust(file); err != nil {
 		return l, err
 	}
-	l.set, err = policy.Load(ctx, c.Config)
+	l.set, err = c.load(ctx)
 	return l, err
 }
 
