@@ -19,10 +19,10 @@ import (
 // defaults are those of newConfig.
 
 type runtimeConfig struct {
-	Socket string `yaml:"socket" doc:"NRI socket of the runtime; /var/run/nri/nri.sock unless given; with the proxy, which takes that one, it must be given"`
+	Socket string `yaml:"socket" doc:"NRI socket of the runtime; /var/run/nri/nri.sock unless given; with the proxy, which takes that one, it must be given" none:"the usual one, /var/run/nri/nri.sock"`
 	// Builtin are plugins that the runtime consults and that are part of it.
 	Builtin  []string `yaml:"builtin" doc:"plugins that are part of the runtime and change nothing, as INDEX-NAME; with validator and proxy they are not taken for plugins that went past the proxy; NRI's default validator need not be named"`
-	HostRoot string   `yaml:"hostRoot" doc:"where the host's file system is, for symbolic links in the sources of mounts; / unless given"`
+	HostRoot string   `yaml:"hostRoot" doc:"where the host's file system is, for symbolic links in the sources of mounts; / unless given" none:"/"`
 }
 
 type validatorConfig struct {
@@ -41,8 +41,8 @@ type proxyConfig struct {
 }
 
 type launchConfig struct {
-	Path   string `yaml:"path" doc:"directory of plugins, each named as in 10-device-injector; none is started unless given"`
-	Config string `yaml:"config" doc:"directory of their configuration, 10-device-injector.conf or device-injector.conf; none unless given"`
+	Path   string `yaml:"path" doc:"directory of plugins, each named as in 10-device-injector; none is started unless given" none:"no plugins to start"`
+	Config string `yaml:"config" doc:"directory of their configuration, 10-device-injector.conf or device-injector.conf; none unless given" none:"no configuration"`
 }
 
 type auditConfig struct {

@@ -68,8 +68,12 @@ func addProperties(properties map[string]any, t reflect.Type) {
 		case name != "" && name != "-":
 			p := typeSchema(f.Type)
 			p["description"] = f.Tag.Get("doc")
-			if f.Tag.Get("none") != "" {
+			switch {
+			case f.Tag.Get("none") == "":
+			case f.Type.Kind() == reflect.Slice:
 				p["minItems"] = 1
+			default:
+				p["minLength"] = 1
 			}
 			properties[name] = p
 		}

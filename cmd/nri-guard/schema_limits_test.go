@@ -32,6 +32,9 @@ func schemaErrors(s map[string]any, v any, at string) (errs []string) {
 	}
 	switch v := v.(type) {
 	case string:
+		if low, ok := s["minLength"].(float64); ok && float64(len(v)) < low {
+			add("is too short")
+		}
 		if p, ok := s["pattern"].(string); ok && !regexp.MustCompile(p).MatchString(v) {
 			add("does not match %s", p)
 		}
@@ -185,6 +188,16 @@ func TestSchemaAgrees(t *testing.T) {
 		proxied + "plugins: [{name: a, grants: [{field: env, keys: [A], values: []}]}]": "plugins[0].grants[0].values has too few items",
 		proxied + "plugins: []\nexemptions: []\npolicy: {paths: [], enforcement: {}}":   "",
 		on + "exemptions: [{policy: writable_mounts, namespaces: }]":                    "exemptions[0].namespaces is of type null",
+		proxied + "plugins: [{name: a, identity: {exe: '', uid: 0}}]":                   "plugins[0].identity.exe is too short",
+		proxied + "plugins: [{name: a, identity: {sha256: '', uid: 0}}]":                "plugins[0].identity.sha256 is too short",
+		on + "runtime: {socket: ''}":                                                    "runtime.socket is too short",
+		on + "runtime: {hostRoot: ''}":                                                  "runtime.hostRoot is too short",
+		on + "policy: {profile: {enforce: ''}}":                                         "policy.profile.enforce is none of",
+		on + "policy: {profile: {audit: ''}}":                                           "policy.profile.audit is none of",
+		on + "policy: {sandbox: {cache: ''}}":                                           "policy.sandbox.cache is too short",
+		"proxy: {enabled: true, launch: {path: ''}}\nruntime: {socket: /run/r.sock}":    "proxy.launch.path is too short",
+		on + "audit: {path: ''}":                                                        "",
+		on + "policy: {enforcement: {writable_mounts: ''}}":                             "policy.enforcement.writable_mounts is none of",
 		on + "policy:":           "policy is of type null",
 		on + "policy: {paths: }": "policy.paths is of type null",
 		on + "policy: {enforcement: {writable_mounts: }}":                                                        "policy.enforcement.writable_mounts is",

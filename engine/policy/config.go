@@ -44,16 +44,16 @@ type Policies struct {
 // Sandbox says how WebAssembly modules are run; see [wasm.Options].
 type Sandbox struct {
 	Interpreter bool   `yaml:"interpreter" doc:"accept that modules are interpreted, about 80 times slower, where they cannot be compiled to machine code"`
-	Cache       string `yaml:"cache" doc:"directory for machine code, absolute, so that modules need not be compiled at each start; it must belong to the guard's user and be closed to all others; none unless given"`
+	Cache       string `yaml:"cache" doc:"directory for machine code, absolute, so that modules need not be compiled at each start; it must belong to the guard's user and be closed to all others; none unless given" none:"no directory"`
 	Compilers   int    `yaml:"-"`
 }
 
 // Profile names the profiles of the library's policies.
 type Profile struct {
 	// Enforce is the profile whose policies are enforced; "" is [Baseline].
-	Enforce string `yaml:"enforce" doc:"profile that is enforced: privileged, baseline (the default) or restricted"`
+	Enforce string `yaml:"enforce" doc:"profile that is enforced: privileged, baseline (the default) or restricted" none:"baseline"`
 	// Audit is the profile whose other policies are asked and recorded; "" is none.
-	Audit string `yaml:"audit" doc:"profile whose policies are asked and recorded only"`
+	Audit string `yaml:"audit" doc:"profile whose policies are asked and recorded only" none:"no profile"`
 }
 
 // The library's profiles, after Kubernetes' Pod Security Standards.
@@ -88,8 +88,8 @@ type Redact struct {
 
 // Identity is an [engine.IdentityMatch].
 type Identity struct {
-	Exe    string `yaml:"exe" doc:"path of the executable"`
-	SHA256 string `yaml:"sha256" doc:"digest of the executable, in hexadecimal"`
+	Exe    string `yaml:"exe" doc:"path of the executable" none:"any program"`
+	SHA256 string `yaml:"sha256" doc:"digest of the executable, in hexadecimal" none:"any contents"`
 	UID    *int64 `yaml:"uid" doc:"user id of the process"`
 }
 
@@ -132,9 +132,9 @@ func (d *Duration) UnmarshalText(text []byte) error {
 
 // Decode reads a YAML document into the struct that v points to, by the names in
 // its fields' yaml tags. It forgives nothing: unknown and doubled keys are errors,
-// each with file and line, and so are keys without a value, and empty lists where none
-// would stand for more, as their fields' tags none say. The function that it returns
-// is for [Config.At].
+// each with file and line, and so are keys without a value, and empty lists and texts
+// where that would stand for something, as their fields' tags none say. The function
+// that it returns is for [Config.At].
 func Decode(file string, data []byte, v any) (at func(path string) string, err error) {
 	lines, errs := strict.Decode(data, v)
 	var all []error

@@ -37,9 +37,9 @@ type Lines map[string]int
 // to take it for a key that is not there would lift what it was to limit.
 //
 // Keys are the names in the fields' yaml tags; a struct tagged inline shares its
-// keys with the one around it. A list whose field has a tag none must not be empty
-// where it is given: the tag says what it stands for that no list is given, which
-// whoever writes an empty one need not mean.
+// keys with the one around it. A list or text whose field has a tag none must not be
+// empty where it is given: the tag says what it stands for that the key is not there,
+// which whoever writes an empty value need not mean.
 func Decode(data []byte, v any) (Lines, []Error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
@@ -156,7 +156,6 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at string) {
 		if t.Kind() == reflect.Map {
 			field, ok = reflect.StructField{Type: t.Elem()}, true
 		}
-		none := field.Tag.Get("none")
 		switch {
 		case key.Kind != yaml.ScalarNode || key.Tag == "!!merge":
 			w.fail(key, "%s: keys must be plain text", name(at))
@@ -164,12 +163,22 @@ func (w *walker) mapping(n *yaml.Node, t reflect.Type, at string) {
 			w.fail(key, "unknown key %q; known here: %s", path, strings.Join(sorted(known), ", "))
 		case seen[key.Value]:
 			w.fail(key, "key %q stands here twice", path)
-		case none != "" && value.Kind == yaml.SequenceNode && len(value.Content) == 0:
-			w.fail(value, "%s: an empty list would stand for %s; leave it out if that is meant, or name some", path, none)
 		default:
 			w.walk(value, field.Type, path)
+			w.some(value, field.Tag.Get("none"), path)
 		}
 		seen[key.Value] = true
+	}
+}
+
+// some reports an empty value where that would stand for something.
+func (w *walker) some(n *yaml.Node, none, at string) {
+	switch {
+	case none == "":
+	case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+		w.fail(n, "%s: an empty list would stand for %s; leave it out if that is meant, or name some", at, none)
+	case n.Kind == yaml.ScalarNode && !null(n) && n.Value == "":
+		w.fail(n, "%s: an empty text would stand for %s; leave it out if that is meant, or give it a value", at, none)
 	}
 }
 

@@ -17,6 +17,7 @@ type inner struct {
 	Only  []string      `yaml:"only" none:"everything"`
 	Limit *int64        `yaml:"limit"`
 	Wait  time.Duration `yaml:"wait"`
+	Exe   string        `yaml:"exe" none:"any program"`
 }
 
 type outer struct {
@@ -47,8 +48,11 @@ func TestDecode(t *testing.T) {
 			"5: list[1].only: an empty list would stand for everything; leave it out if that is meant, or name some"},
 		{"null in a list", "list: [{limit: 1}, null]\n", "1: list[1]: there is nothing"},
 		{"json", `{"version": 1, "inner": {"names": ["a"]}}`, ""},
-		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: limit, names, only, wait`},
-		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: limit, names, only, wait`},
+		{"an empty text that stands for anything", "inner:\n  exe: ''\nlist: [{exe: null}]\n",
+			"2: inner.exe: an empty text would stand for any program; leave it out if that is meant, or give it a value\n" +
+				"3: list[0].exe: is empty; leave it out or give it a value"},
+		{"unknown key", "inner:\n  name: a\n", `2: unknown key "inner.name"; known here: exe, limit, names, only, wait`},
+		{"unknown key in a list", "list:\n- limit: 1\n- limits: 1\n", `3: unknown key "list[1].limits"; known here: exe, limit, names, only, wait`},
 		{"unknown key at the top", "inner: {}\nwasm: {}\n", `2: unknown key "wasm"; known here: enforcement, inner, list, version`},
 		{"doubled key", "version: 1\nversion: 1\n", `2: key "version" stands here twice`},
 		{"bad text", "enforcement:\n  a: deny\n  b: maybe\n", `3: enforcement.b: enforcement "maybe" is none of deny, strip, audit, off`},
