@@ -26,7 +26,7 @@ func limits() []limit {
 		absolute   = `^/`
 		socketPath = `^/.*[^/]$`
 		policyName = `^[a-z][a-z0-9_]*$`
-		digest     = `^([0-9a-fA-F]{64})?$`
+		digest     = `^[0-9a-fA-F]{64}$`
 	)
 	profiles := map[string]any{"enum": policy.Profiles()}
 	id := upTo(maxID)

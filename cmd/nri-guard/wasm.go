@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,9 +55,14 @@ func (f *wasmFlag) modules() ([]wasm.Config, error) {
 }
 
 // moduleName makes the name of a policy of that of a file: no_agents of
-// 10-no-agents.wasm.
+// 10-no-agents.wasm, module_123 of 123.wasm.
 func moduleName(file string) string {
-	name := strings.TrimSuffix(filepath.Base(file), ".wasm")
-	name = strings.NewReplacer("-", "_", ".", "_").Replace(strings.ToLower(name))
-	return strings.TrimLeft(name, "0123456789_")
+	name := strings.ToLower(strings.TrimSuffix(filepath.Base(file), ".wasm"))
+	name = notOfNames.ReplaceAllString(name, "_")
+	if own := strings.TrimLeft(name, "0123456789_"); own != "" && own != "lib" && own != "config" {
+		return own
+	}
+	return strings.TrimRight("module_"+name, "_")
 }
+
+var notOfNames = regexp.MustCompile(`[^a-z0-9_]`)

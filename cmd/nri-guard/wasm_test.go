@@ -36,6 +36,18 @@ func TestWasmScript(t *testing.T) {
 	})
 }
 
+// A module whose file has any name can be asked.
+func TestModuleName(t *testing.T) {
+	for file, want := range map[string]string{
+		"/a/10-no-agents.wasm": "no_agents", "No.Agents.wasm": "no_agents", "agents": "agents", "a b.wasm": "a_b", "über.wasm": "ber",
+		"123.wasm": "module_123", ".wasm": "module", "lib.wasm": "module_lib", "config.wasm": "module_config", "ü.wasm": "module",
+	} {
+		if got := moduleName(file); got != want {
+			t.Errorf("%s is named %s, want %s", file, got, want)
+		}
+	}
+}
+
 // What each module burns for a decision is in the decision log: also of one that runs
 // out of fuel, which fails.
 func TestFuelInDecisionLog(t *testing.T) {

@@ -17,7 +17,7 @@ type Config struct {
 	// Path of the module.
 	Path string `yaml:"path" doc:"file that holds the module"`
 	// SHA256 is what the file must have; "" is any.
-	SHA256 string `yaml:"sha256" doc:"digest that the file must have, in hexadecimal; any unless given"`
+	SHA256 string `yaml:"sha256" doc:"digest that the file must have, in hexadecimal; any unless given" none:"any module"`
 	// Configuration is handed to plugin_configure, which the module must export then.
 	Configuration string `yaml:"config" doc:"text that the module's plugin_configure is called with"`
 
