@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy"
@@ -196,7 +197,10 @@ func (k *keeper) Record(context.Context, *engine.Review, *engine.Decision) error
 // the configuration's stays.
 func TestReloadWhileDeciding(t *testing.T) {
 	config := func(enforcement engine.Enforcement) policy.Config {
-		return policy.Config{Policy: policy.Policies{Enforcement: map[string]engine.Enforcement{"environment": enforcement}}}
+		return policy.Config{Policy: policy.Policies{
+			Enforcement: map[string]engine.Enforcement{"environment": enforcement},
+			Timeout:     policy.Duration(time.Minute), // loading takes all processors
+		}}
 	}
 	set, err := policy.Load(t.Context(), config(engine.Deny))
 	if err != nil {
