@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
@@ -28,6 +29,19 @@ func (l *link) asked(m wire.Message) (*ttrpc.Request, error) {
 	l.lastAsk = m.Stream
 	req := &ttrpc.Request{}
 	return req, unmarshal(m.Payload, req)
+}
+
+// longest is how long a request may want to be waited for so that it matters: longer is
+// forever, and cannot be reckoned with.
+const longest = 24 * time.Hour
+
+// waited is when a request is not waited for any more, zero where it is forever.
+func waited(req *ttrpc.Request) time.Time {
+	t := time.Duration(req.GetTimeoutNano())
+	if t <= 0 || t > longest {
+		return time.Time{}
+	}
+	return time.Now().Add(t)
 }
 
 // maxReason is how much of a reason is told. Names that a plugin made up are part

@@ -194,10 +194,7 @@ func (l *link) attempt(c *call, rpl proto.Message, u nri.Updates, reply func([]*
 // time. They are not in a hurry: whatever a plugin asks for, there are processors
 // left for what the runtime waits for.
 func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) error {
-	var deadline time.Time
-	if t := req.GetTimeoutNano(); t > 0 {
-		deadline = time.Now().Add(time.Duration(t))
-	}
+	deadline := waited(req)
 	if !l.asking.take(l.ctx, l.silent) {
 		l.asks.drop(size)
 		return nil

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/containerd/log"
 	"github.com/containerd/nri/pkg/net/multiplex"
@@ -66,10 +65,7 @@ func (l *link) call(m wire.Message) error {
 	if !ok || req.GetService() != pluginService {
 		return l.toRuntime.Write(refusal(m, codes.Unimplemented, unimplemented(req)))
 	}
-	c := &call{name: req.GetMethod(), method: method}
-	if t := req.GetTimeoutNano(); t > 0 {
-		c.deadline = time.Now().Add(time.Duration(t))
-	}
+	c := &call{name: req.GetMethod(), method: method, deadline: waited(req)}
 	if method.asked {
 		c.request = reading(method.request, req.GetPayload())
 	}

@@ -1,10 +1,12 @@
 package proxy_test
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/ttrpc"
@@ -249,5 +251,24 @@ func TestMetadataStays(t *testing.T) {
 	}
 	if got := seen(); got != "blue in time" {
 		t.Errorf("the runtime was told %q", got)
+	}
+}
+
+// A request may be waited for as long as it likes.
+func TestTimeouts(t *testing.T) {
+	r := newRig(t, nil)
+	r.runtime.add("a")
+	p := dialRaw(t, r.socket)
+	p.join("10", "asking")
+	for _, timeout := range []int64{int64(time.Hour), int64(43 * 365 * 24 * time.Hour), math.MaxInt64, 0, -1, math.MinInt64} {
+		m := p.request("UpdateContainers", &api.Empty{})
+		m.Payload = encode(t, &ttrpc.Request{
+			Service: runtimeService, Method: "UpdateContainers", TimeoutNano: timeout,
+			Payload: encode(t, &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("a", 1)}}),
+		})
+		p.send(m)
+		if got := errorOf(t, p.answered(m)); got != "" {
+			t.Errorf("a timeout of %d: answer %q", timeout, got)
+		}
 	}
 }
