@@ -20,9 +20,6 @@ import (
 func (p *Proxy) discover() ([]*launched, error) {
 	dir := p.cfg.Launch.Path
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	files := &trust.Checker{}
 	if err == nil {
 		err = files.Dir(dir)

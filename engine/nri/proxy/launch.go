@@ -27,24 +27,49 @@ type launched struct {
 	pid         int
 }
 
-// launch starts the plugins of the launch directory, each as soon as the runtime is
-// there, and once for each run of the runtime: like NRI it does not start one again
-// that ends by itself. It returns when ctx has ended and so have they; what they do
-// is done within work, which ends later.
+// launch starts the plugins of the launch directory, once for each run of the runtime:
+// like NRI it looks each time what there is by then, and does not start one again that
+// ends by itself. It returns when ctx has ended and so have they; what they do is done
+// within work, which ends later.
 func (p *Proxy) launch(ctx, work context.Context) {
 	if p.cfg.Launch.Path == "" {
 		return
 	}
+	p.found(ctx) // so that what is wrong is known before a runtime is there
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ended := map[string]<-chan struct{}{} // by path: when the one that was started last has
+	for socket := p.awaitRuntime(ctx, nil); socket != nil; {
+		run, stop := context.WithCancel(ctx)
+		p.forget("launch ")
+		for _, f := range p.found(ctx) {
+			before, done := ended[f.path], make(chan struct{})
+			ended[f.path] = done
+			wg.Go(func() {
+				defer close(done)
+				if before != nil {
+					<-before
+				}
+				p.keep(run, work, f, socket)
+			})
+		}
+		socket = p.awaitRuntime(ctx, socket)
+		stop()
+	}
+}
+
+// found returns the plugins that there are to start, and takes note of what is wrong
+// with others.
+func (p *Proxy) found(ctx context.Context) []*launched {
 	plugins, err := p.discover()
+	problem := ""
 	if err != nil {
-		p.problem("launch", err.Error())
+		problem = err.Error()
+	}
+	if p.problem("launch", problem) && err != nil {
 		log.G(ctx).WithError(err).Error("Plugins are not started")
 	}
-	var wg sync.WaitGroup
-	for _, f := range plugins {
-		wg.Go(func() { p.keep(ctx, work, f) })
-	}
-	wg.Wait()
+	return plugins
 }
 
 // Delays between attempts to start a plugin that the runtime was not there for.
@@ -53,24 +78,15 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
-// keep runs one plugin, once for each run of the runtime.
-func (p *Proxy) keep(ctx, work context.Context, f *launched) {
-	retry := firstRetry
-	for {
-		socket := p.awaitRuntime(ctx, nil)
-		if socket == nil {
+// keep runs one plugin for one run of the runtime, which has the socket and ends with
+// ctx.
+func (p *Proxy) keep(ctx, work context.Context, f *launched, socket fs.FileInfo) {
+	for retry := firstRetry; ; retry = min(2*retry, lastRetry) {
+		// Another run is not this one's: there may be another configuration by then.
+		if now := p.awaitRuntime(ctx, nil); now == nil || another(now, socket) {
 			return
 		}
-		err := p.start(work, f)
-		if errors.Is(err, errRuntimeAway) {
-			if !pause(ctx, retry) {
-				return
-			}
-			retry = min(2*retry, lastRetry)
-			continue
-		}
-		retry = firstRetry
-		if ctx.Err() != nil || p.awaitRuntime(ctx, socket) == nil {
+		if !errors.Is(p.start(work, f), errRuntimeAway) || !pause(ctx, retry) {
 			return
 		}
 	}
@@ -79,16 +95,19 @@ func (p *Proxy) keep(ctx, work context.Context, f *launched) {
 // awaitRuntime waits until the runtime has a socket, another one than before, and
 // the guard knows what containers there are. Nil is the end of ctx.
 func (p *Proxy) awaitRuntime(ctx context.Context, before fs.FileInfo) fs.FileInfo {
-	for {
+	for ctx.Err() == nil {
 		now, err := os.Stat(p.cfg.Runtime)
-		another := err == nil && (before == nil || !os.SameFile(now, before) || !now.ModTime().Equal(before.ModTime()))
-		if another && (p.cfg.Ready == nil || p.cfg.Ready()) {
+		if err == nil && (before == nil || another(now, before)) && (p.cfg.Ready == nil || p.cfg.Ready()) {
 			return now
 		}
-		if !pause(ctx, launchPoll) {
-			return nil
-		}
+		pause(ctx, launchPoll)
 	}
+	return nil
+}
+
+// another says whether a socket is not the one that it was.
+func another(now, before fs.FileInfo) bool {
+	return !os.SameFile(now, before) || !now.ModTime().Equal(before.ModTime())
 }
 
 // launchPoll is how soon it is noticed that a runtime is there.

@@ -144,6 +144,64 @@ func TestLaunchedAgain(t *testing.T) {
 	r.started(t, "10-mortal", "20-lasting")
 }
 
+// Each run of the runtime finds what there is by then, as NRI does.
+func TestLaunchAfterChanges(t *testing.T) {
+	var plugins, configs string
+	r := launching(t, func(p, c string) {
+		plugins, configs = p, c
+		install(t, plugins, "10-own", "30-removed", "nonsense")
+		write(t, filepath.Join(configs, "10-own.conf"), "old", 0o600)
+	})
+	r.started(t, "10-own", "30-removed")
+	write(t, filepath.Join(configs, "10-own.conf"), "new", 0o600)
+	install(t, plugins, "20-added")
+	for _, name := range []string{"30-removed", "nonsense"} {
+		if err := os.Remove(filepath.Join(plugins, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.runtime.restart(t)
+	r.started(t, "10-own", "20-added")
+	rpl, err := r.runtime.create("c")
+	if got := rpl.GetAdjust().GetAnnotations()["config.own"]; got != "new" {
+		t.Errorf("configured with %q, %v", got, err)
+	}
+	if problem := r.proxy.Status().Problem; problem != "" {
+		t.Errorf("problem: %s", problem)
+	}
+	// What others may write by now is not started any more.
+	if err := os.Chmod(plugins, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	r.runtime.restart(t)
+	r.started(t)
+	mustSay(t, r, "directory of NRI plugins: others may write it: ")
+}
+
+// mustSay waits until the proxy says that something is wrong.
+func mustSay(t testing.TB, r *rig, what string) {
+	t.Helper()
+	eventually(t, "it is told: "+what, func() bool { return strings.Contains(r.proxy.Status().Problem, what) })
+}
+
+// A directory that is not there is a mistake; there is nothing in one that is empty.
+func TestLaunchDirectoryThatIsNotThere(t *testing.T) {
+	r := launching(t, func(plugins, _ string) {
+		if err := os.Remove(plugins); err != nil {
+			t.Fatal(err)
+		}
+	})
+	mustSay(t, r, "directory of NRI plugins: open ")
+	if n := len(r.log.lines("level=error", "Plugins are not started")); n != 1 {
+		t.Errorf("it is logged %d times", n)
+	}
+	if err := os.Mkdir(r.cfg.Launch.Path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.runtime.restart(t)
+	eventually(t, "it is there", func() bool { return r.proxy.Status().Problem == "" })
+}
+
 const launchPoll = 200 * time.Millisecond
 
 func TestLaunchedPluginsEndWithTheProxy(t *testing.T) {

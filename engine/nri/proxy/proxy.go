@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,15 +151,25 @@ func pid(p engine.Plugin) int64 {
 	return p.Identity.PID
 }
 
-// problem takes note of what is wrong about something; "" is nothing any more.
-func (p *Proxy) problem(about, text string) {
+// problem takes note of what is wrong about something; "" is nothing any more. It says
+// whether that is new.
+func (p *Proxy) problem(about, text string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	before := p.problems[about]
 	if text == "" {
 		delete(p.problems, about)
-		return
+	} else {
+		p.problems[about] = text
 	}
-	p.problems[about] = text
+	return text != before
+}
+
+// forget takes what is wrong about some things for nothing any more.
+func (p *Proxy) forget(prefix string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.problems, func(about, _ string) bool { return strings.HasPrefix(about, prefix) })
 }
 
 // connected returns the links of plugins that were let in.
