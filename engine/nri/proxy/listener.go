@@ -143,14 +143,13 @@ func (l *listener) accept() (*net.UnixConn, error) {
 	}
 }
 
-// watchInterval is how soon somebody who takes the socket's place is noticed.
+// watchInterval is how soon it is noticed what others do to the socket.
 const watchInterval = time.Second
 
 // watch looks after the socket's place until ctx ends.
 func (p *Proxy) watch(ctx context.Context, l *listener) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
-	lost := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -158,17 +157,23 @@ func (p *Proxy) watch(ctx context.Context, l *listener) {
 		case <-tick.C:
 		}
 		p.look(ctx)
-		switch mine := l.place.Mine(); {
-		case !mine && !lost:
-			problem := fmt.Sprintf("the NRI socket %s is not the proxy's any more: somebody has removed or replaced it; find out who, and restart", l.place.Path)
-			p.problem("socket", problem)
-			log.G(ctx).Errorf("Plugins may go past the guard: %s", problem)
-			lost = true
-		case mine && lost:
-			p.problem("socket", "")
-			lost = false
+		if so, problem := l.problem(); p.problem("socket", problem) && problem != "" {
+			log.G(ctx).Errorf("%s: %s", so, problem)
 		}
 	}
+}
+
+// problem says what others have done to the socket, "" if nothing, and what comes of
+// that. It is not set back: whoever did it can do it again, and may have connected
+// meanwhile.
+func (l *listener) problem() (so, problem string) {
+	if !l.place.Mine() {
+		return "Plugins may go past the guard", fmt.Sprintf("the NRI socket %s is not the proxy's any more: somebody has removed or replaced it; find out who, and restart", l.place.Path)
+	}
+	if changed := l.place.Changed(); changed != "" {
+		return "Others may connect", fmt.Sprintf("the NRI socket %s is not for those any more whom it was made for: it has %s; find out who did that, and set it back or restart (proxy.mode, proxy.uid and proxy.gid say whom it is for)", l.place.Path, changed)
+	}
+	return "", ""
 }
 
 // look finds out whether a runtime is back that did not answer.

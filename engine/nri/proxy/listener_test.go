@@ -182,6 +182,24 @@ func TestSocketIsReplaced(t *testing.T) {
 	_ = l.Close()
 }
 
+// Who opens the socket to others is noticed; it is for whoever did it to set it back.
+func TestSocketIsOpened(t *testing.T) {
+	r := newRig(t, nil)
+	for _, mode := range []fs.FileMode{0o666, 0o600, 0o660} {
+		if err := os.Chmod(r.socket, mode); err != nil {
+			t.Fatal(err)
+		}
+		want := fmt.Sprintf("it has mode %04o, owner %d:%d, and was mode 0600, ", mode, os.Getuid(), os.Getgid())
+		eventually(t, want, func() bool {
+			problem := r.proxy.Status().Problem
+			return mode == 0o600 && problem == "" || strings.Contains(problem, want)
+		})
+	}
+	if n := len(r.log.lines("level=error", "Others may connect: ", "is not for those any more")); n != 2 {
+		t.Errorf("it is logged %d times", n)
+	}
+}
+
 // When the proxy stops, what is under way comes to an end, and plugins can connect
 // to the next one.
 func TestDrain(t *testing.T) {

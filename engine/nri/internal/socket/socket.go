@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // MaxPath is how long the path of a socket can be, in bytes (unix(7)).
@@ -75,6 +76,29 @@ func (p *Place) Mine() bool {
 	}
 	now, err := os.Lstat(p.Path)
 	return err == nil && os.SameFile(now, p.file)
+}
+
+// Changed says what of what was published is not as it was, mode and owner; "" is
+// nothing. It is for sockets that are in their place still.
+func (p *Place) Changed() string {
+	now, err := os.Lstat(p.Path)
+	if p.file == nil || err != nil || !os.SameFile(now, p.file) {
+		return ""
+	}
+	was, is := describe(p.file), describe(now)
+	if was == is {
+		return ""
+	}
+	return fmt.Sprintf("%s, and was %s", is, was)
+}
+
+// describe says who may connect.
+func describe(file fs.FileInfo) string {
+	text := fmt.Sprintf("mode %04o", file.Mode().Perm())
+	if s, ok := file.Sys().(*syscall.Stat_t); ok {
+		text += fmt.Sprintf(", owner %d:%d", s.Uid, s.Gid)
+	}
+	return text
 }
 
 // Withdraw removes the socket, unless another one has taken its place.
