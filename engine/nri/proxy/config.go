@@ -104,9 +104,14 @@ type Limits struct {
 	Write time.Duration
 	// Drain is how long calls under way may take when the proxy stops; 5 s.
 	Drain time.Duration
-	// Connections is how many there may be at a time, 128; of one process a quarter of
-	// that.
+	// Connections is how many there may be at a time, 128: of one process a quarter of
+	// that, of one user half. Beside these there are two for each name in
+	// [Config.Plugins] that has an identity.
 	Connections int
+	// Registrations is how many of one process are decided about in a second, in the
+	// long run; 1. Of one user it is four times that, of all sixteen times; a name that
+	// has an identity counts for itself. Beyond that they wait, and are refused.
+	Registrations int
 	// Requests is how many requests of its own a plugin may have under way; 64.
 	Requests int
 	// RequestBytes is how large those may be together while they are being judged;
@@ -119,13 +124,14 @@ type Limits struct {
 
 func (l Limits) complete() Limits {
 	return Limits{
-		Register:     cmp.Or(l.Register, api.DefaultPluginRegistrationTimeout),
-		Write:        cmp.Or(l.Write, 10*time.Second),
-		Drain:        cmp.Or(l.Drain, 5*time.Second),
-		Connections:  cmp.Or(l.Connections, 128),
-		Requests:     cmp.Or(l.Requests, 64),
-		RequestBytes: cmp.Or(l.RequestBytes, 8<<20),
-		Updates:      cmp.Or(l.Updates, 200),
+		Register:      cmp.Or(l.Register, api.DefaultPluginRegistrationTimeout),
+		Write:         cmp.Or(l.Write, 10*time.Second),
+		Drain:         cmp.Or(l.Drain, 5*time.Second),
+		Connections:   cmp.Or(l.Connections, 128),
+		Registrations: cmp.Or(l.Registrations, 1),
+		Requests:      cmp.Or(l.Requests, 64),
+		RequestBytes:  cmp.Or(l.RequestBytes, 8<<20),
+		Updates:       cmp.Or(l.Updates, 200),
 	}
 }
 

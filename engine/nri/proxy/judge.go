@@ -244,6 +244,10 @@ func (l *link) decideUnsolicited(req *ttrpc.Request, deadline time.Time) (*engin
 	})), nil
 }
 
+// burst is how many updates a plugin may save up for, as many as there may be in
+// one list.
+const burst = 4096
+
 // wait lets time pass, and says whether the plugin is still there.
 func (l *link) wait(d time.Duration) bool {
 	if d <= 0 {

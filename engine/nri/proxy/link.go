@@ -65,7 +65,7 @@ func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *
 		jobs:       make(chan func() error),
 		silent:     make(chan struct{}),
 		asking:     make(turn, 1),
-		pace:       pace{perSecond: limits.Updates},
+		pace:       pace{perSecond: limits.Updates, burst: burst},
 		asks:       asks{maxCount: limits.Requests, maxBytes: limits.RequestBytes},
 	}
 	l.judges = nri.NewJudge(court{l}, nri.Border{

@@ -21,11 +21,12 @@ import (
 
 // Proxy relays NRI between plugins and a runtime. It is safe for concurrent use.
 type Proxy struct {
-	cfg       Config
-	inspector *peer.Inspector
-	places    *nri.Places
-	visitors  visitors
-	asking    turn // of all plugins, for what they ask by themselves
+	cfg           Config
+	inspector     *peer.Inspector
+	places        *nri.Places
+	visitors      visitors
+	registrations registrations
+	asking        turn // of all plugins, for what they ask by themselves
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
 
@@ -60,14 +61,15 @@ func New(cfg Config) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{
-		cfg:       cfg,
-		inspector: &peer.Inspector{Root: cfg.HostRoot},
-		places:    &nri.Places{},
-		asking:    newTurn(),
-		visitors:  visitors{max: cfg.Limits.Connections},
-		problems:  map[string]string{},
-		links:     map[*link]struct{}{},
-		plugins:   rules,
+		cfg:           cfg,
+		inspector:     &peer.Inspector{Root: cfg.HostRoot},
+		places:        &nri.Places{},
+		asking:        newTurn(),
+		visitors:      visitors{max: cfg.Limits.Connections},
+		registrations: registrations{perSecond: cfg.Limits.Registrations, by: map[any]*pace{}},
+		problems:      map[string]string{},
+		links:         map[*link]struct{}{},
+		plugins:       rules,
 	}
 	p.runtime.Store(&engine.Runtime{})
 	return p, nil
@@ -105,9 +107,9 @@ func (p *Proxy) accept(ctx context.Context, l *listener, wg *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		process := peer.PID(conn)
-		mine, away := context.WithCancelCause(log.WithLogger(ctx, log.G(ctx).WithField("process", process)))
-		v, err := p.visitors.enter(process, away)
+		who := processOf(conn)
+		mine, away := context.WithCancelCause(log.WithLogger(ctx, log.G(ctx).WithField("process", who.pid)))
+		v, err := p.visitors.enter(who, away)
 		if err != nil {
 			log.G(mine).WithError(err).Warn("A connection is refused")
 			_ = conn.Close()

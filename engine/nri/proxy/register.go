@@ -105,8 +105,11 @@ func (l *link) refuseEarly(m wire.Message, req *ttrpc.Request) error {
 }
 
 // admit decides whether the plugin may register, and takes it in.
-func (l *link) admit(reg *registration) error {
+func (l *link) admit() error {
 	if err := l.proxy.ready(l.ctx); err != nil {
+		return err
+	}
+	if err := l.queue(); err != nil {
 		return err
 	}
 	r := l.candidacy()
@@ -129,6 +132,9 @@ func (l *link) admit(reg *registration) error {
 	if err == nil {
 		// Deciding takes a moment, in which the process could have become another.
 		err = l.verify()
+	}
+	if err == nil {
+		err = l.proxy.visitors.settle(l.visitor, l.keptName())
 	}
 	if err != nil {
 		l.proxy.leave(l)
@@ -164,6 +170,29 @@ func (l *link) demanded(r *rule) error {
 	return fmt.Errorf("%w; not observed: %s", err, strings.Join(l.who.Gaps(), "; "))
 }
 
+// queue waits until the registration may be decided about.
+func (l *link) queue() error {
+	if l.visitor == nil {
+		return nil
+	}
+	return l.proxy.registrations.wait(l.visitor.process, l.keptName(), func(d time.Duration) error {
+		if !l.wait(d) {
+			return cause(l.ctx)
+		}
+		return nil
+	})
+}
+
+// keptName is the plugin's name where the configuration says who may have that, and the
+// plugin may; else "". What others do in the meantime is not to keep it out.
+func (l *link) keptName() string {
+	f := l.proxy.inForce()
+	if r := f.rule(l.plugin.Name); r.general || len(r.identities) == 0 || r.demand(l.plugin) != nil {
+		return ""
+	}
+	return l.plugin.Name
+}
+
 // verify returns an error if whoever connected is not who it was.
 func (l *link) verify() error {
 	if l.who == nil {
@@ -194,7 +223,7 @@ func (p *Proxy) ready(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return errStopping
+			return cause(ctx)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -270,7 +299,7 @@ func (l *link) register(reg *registration) error {
 func (l *link) dismiss(reg *registration, why error) {
 	m := wire.Message{Conn: multiplex.RuntimeServiceConn, Stream: reg.stream}
 	code := codes.PermissionDenied
-	if errors.Is(why, errRuntimeAway) || errors.Is(why, errNotReady) {
+	if errors.Is(why, errRuntimeAway) || errors.Is(why, errNotReady) || errors.Is(why, errTooOften) {
 		code = codes.Unavailable // it may be otherwise soon
 	}
 	if err := l.toPlugin.Write(refusal(m, code, why.Error())); err != nil {

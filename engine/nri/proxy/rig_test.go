@@ -122,6 +122,7 @@ func rigFor(t testing.TB, runtime *testRuntime, judge func(*engine.Review) []eng
 	cfg := proxy.Config{
 		Engine: r.engine, Socket: proxy.Socket{Path: r.socket},
 		Runtime: r.runtime.socket, Lookup: r.runtime.lookup,
+		Limits: proxy.Limits{Registrations: 1 << 20}, // those of a test are all of one process
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -93,10 +93,9 @@ func (l *link) run(deadline time.Time) error {
 		}
 		return fmt.Errorf("before registering: %w", err)
 	}
-	l.proxy.visitors.settle(l.visitor)
 	l.plugin = engine.Plugin{Name: reg.plugin.GetPluginName(), Index: reg.plugin.GetPluginIdx(), Identity: l.identity()}
 	l.ctx = log.WithLogger(l.ctx, log.G(l.ctx).WithField("plugin", l.plugin.String()))
-	if err := l.admit(reg); err != nil {
+	if err := l.admit(); err != nil {
 		l.dismiss(reg, err)
 		return fmt.Errorf("registration refused: %w", err)
 	}

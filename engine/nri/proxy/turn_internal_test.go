@@ -8,7 +8,7 @@ import (
 
 func TestPace(t *testing.T) {
 	start := time.Now()
-	p := pace{perSecond: 100}
+	p := pace{perSecond: 100, burst: burst}
 	for _, step := range []struct {
 		at   time.Duration
 		n    int

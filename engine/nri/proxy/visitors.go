@@ -8,16 +8,21 @@ import (
 )
 
 const (
-	// maxSilent is how many connections of one process may be open before they
-	// register.
+	// maxSilent is how many connections of one process may be open before they are let
+	// in as plugins.
 	maxSilent = 4
-	// processShare is the part of all connections that one process may have.
-	processShare = 4
+	// processShare and userShare are the parts of all connections that one process and
+	// one user may have, and openShare the part that those who were let in leave to those
+	// who want to be.
+	processShare, userShare, openShare = 4, 2, 4
+	// keptPlaces is how many plugins find room, however many connections there are, under
+	// each name of which is configured whose it is: one, and one that takes over from it.
+	keptPlaces = 2
 )
 
-// visitors are the connections that there are. Those that have not registered make
-// room for others, the oldest first: a process that says nothing on many of them
-// keeps nobody else from registering.
+// visitors are the connections that there are. Those that have not been let in make
+// room for others, the oldest of whoever has most of them first: who says nothing on
+// many of them, or is refused on many, keeps nobody else from registering.
 type visitors struct {
 	max int
 
@@ -27,9 +32,11 @@ type visitors struct {
 
 // visitor is one connection.
 type visitor struct {
-	pid int // 0 where it is not known
-	// settled is set when it has registered, or been sent away.
+	process
+	// settled is set when it has been let in, or sent away.
 	settled, sent bool
+	// kept is the name under which it has a place of its own, "" if it has none.
+	kept string
 	// away ends the connection.
 	away context.CancelCauseFunc
 }
@@ -38,46 +45,73 @@ var (
 	errOvertaken   = errors.New("it did not register, and others want to connect")
 	errFull        = errors.New("there are too many connections")
 	errProcessFull = errors.New("its process has too many connections")
+	errUserFull    = errors.New("its user has too many connections; plugins[].identity keeps places for names")
 )
 
 // enter lets a connection of a process in; it may have another one sent away for
 // that.
-func (v *visitors) enter(pid int, away context.CancelCauseFunc) (*visitor, error) {
+func (v *visitors) enter(who process, away context.CancelCauseFunc) (*visitor, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	here, silent := v.count(func(*visitor) bool { return true })
-	own, ownSilent := v.count(func(o *visitor) bool { return pid != 0 && o.pid == pid })
+	all := v.count(func(*visitor) bool { return true })
+	own := v.count(func(o *visitor) bool { return who.pid != 0 && o.pid == who.pid })
 	switch {
-	case len(v.all) >= 2*v.max: // those who were sent away are there for a moment still
+	case all.here()+all.sent >= 2*v.max: // those who were sent away are there for a moment still
 		return nil, errFull
-	case len(ownSilent) >= maxSilent:
-		ownSilent[0].send()
-	case own >= max(maxSilent, v.max/processShare):
+	case len(own.silent) >= maxSilent:
+		own.silent[0].send()
+	case own.here() >= max(maxSilent, v.max/processShare):
 		return nil, errProcessFull
-	case here < v.max:
-	case len(silent) > 0:
-		silent[0].send()
+	case all.here() < v.max:
+	case len(all.silent) > 0:
+		crowd(all.silent).send()
 	default:
 		return nil, errFull
 	}
-	n := &visitor{pid: pid, away: away}
+	n := &visitor{process: who, away: away}
 	v.all = append(v.all, n)
 	return n, nil
 }
 
-// count returns how many visitors there are of a kind, and those that have not
-// registered.
-func (v *visitors) count(kind func(*visitor) bool) (here int, silent []*visitor) {
+// census is how many visitors there are of a kind, without those who have kept places.
+type census struct {
+	settled, sent int
+	silent        []*visitor
+}
+
+// here is how many have not been sent away.
+func (c census) here() int { return c.settled + len(c.silent) }
+
+func (v *visitors) count(kind func(*visitor) bool) (c census) {
 	for _, o := range v.all {
-		if o.sent || !kind(o) {
-			continue
-		}
-		here++
-		if !o.settled {
-			silent = append(silent, o)
+		switch {
+		case o.kept != "" || !kind(o):
+		case o.sent:
+			c.sent++
+		case o.settled:
+			c.settled++
+		default:
+			c.silent = append(c.silent, o)
 		}
 	}
-	return here, silent
+	return c
+}
+
+// crowd returns the oldest of the user who has most, and among those of the process
+// that has most.
+func crowd(list []*visitor) *visitor {
+	users, processes := map[int64]int{}, map[process]int{}
+	for _, o := range list {
+		users[o.uid]++
+		processes[o.process]++
+	}
+	first := list[0]
+	for _, o := range list[1:] {
+		if n, most := users[o.uid], users[first.uid]; n > most || o.uid == first.uid && processes[o.process] > processes[first.process] {
+			first = o
+		}
+	}
+	return first
 }
 
 // send sends a visitor away.
@@ -87,14 +121,39 @@ func (n *visitor) send() {
 }
 
 // settle keeps a visitor, who is nil for plugins that the proxy started, from being
-// sent away.
-func (v *visitors) settle(n *visitor) {
+// sent away. The name is the plugin's where the configuration says whose that is, and
+// it is the visitor's. An error says that there are too many who have been let in.
+func (v *visitors) settle(n *visitor, name string) error {
 	if n == nil {
-		return
+		return nil
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if n.sent {
+		return errOvertaken
+	}
+	if name != "" && v.keeps(name) < keptPlaces {
+		n.kept, n.settled = name, true
+		return nil
+	}
+	if user := v.count(func(o *visitor) bool { return o.uid == n.uid }); user.settled >= max(maxSilent, v.max/userShare) {
+		return errUserFull
+	}
+	if all := v.count(func(*visitor) bool { return true }); all.settled >= v.max-v.max/openShare {
+		return errFull
+	}
 	n.settled = true
+	return nil
+}
+
+// keeps returns how many places a name has already.
+func (v *visitors) keeps(name string) (n int) {
+	for _, o := range v.all {
+		if o.kept == name {
+			n++
+		}
+	}
+	return n
 }
 
 // leave makes room.

@@ -1,0 +1,216 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/api"
+	"github.com/containerd/nri/pkg/net/multiplex"
+	"github.com/containerd/ttrpc"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
+)
+
+// userVar has a hog become another user.
+const userVar = "PROXY_TEST_USER"
+
+// hogs are processes that do the same on as many connections as they get.
+var hogs = map[string]func(conn net.Conn, name string) error{
+	// "member" registers and stays.
+	"member": func(conn net.Conn, name string) error {
+		if err := hogRegister(conn, name); err != nil {
+			return err
+		}
+		return hogStay(conn)
+	},
+	// "refused" is refused and does not leave.
+	"refused": func(conn net.Conn, _ string) error {
+		if err := hogRegister(conn, ""); err != nil {
+			return err
+		}
+		return hogStay(conn)
+	},
+	// "churn" is refused and comes again at once.
+	"churn": func(conn net.Conn, _ string) error {
+		if err := hogRegister(conn, ""); err != nil {
+			return err
+		}
+		_, err := wire.NewReader(conn).Read()
+		return err
+	},
+}
+
+func hogRegister(conn net.Conn, name string) error {
+	plugin, err := proto.Marshal(&api.RegisterPluginRequest{PluginName: name, PluginIdx: "10"})
+	if err != nil {
+		return err
+	}
+	return hogRequest(conn, 1, "RegisterPlugin", plugin)
+}
+
+func hogRequest(conn net.Conn, stream uint32, method string, message []byte) error {
+	payload, err := proto.Marshal(&ttrpc.Request{Service: runtimeService, Method: method, Payload: message})
+	if err != nil {
+		return err
+	}
+	return wire.NewWriter(conn, 0).Write(wire.Message{Conn: multiplex.RuntimeServiceConn, Stream: stream, Type: wire.Request, Payload: payload})
+}
+
+// hogStay answers what it is asked until the connection ends.
+func hogStay(conn net.Conn) error {
+	r, w := wire.NewReader(conn), wire.NewWriter(conn, 0)
+	for {
+		m, err := r.Read()
+		if err != nil {
+			return err
+		}
+		if m.Conn == multiplex.RuntimeServiceConn {
+			continue
+		}
+		rsp, err := hogAnswer(m)
+		if err != nil {
+			return err
+		}
+		if err := w.Write(wire.Message{Conn: m.Conn, Stream: m.Stream, Type: wire.Response, Payload: rsp}); err != nil {
+			return err
+		}
+	}
+}
+
+func hogAnswer(m wire.Message) ([]byte, error) {
+	req := &ttrpc.Request{}
+	if err := proto.Unmarshal(m.Payload, req); err != nil {
+		return nil, err
+	}
+	var body []byte
+	if req.GetMethod() == "Configure" {
+		var mask api.EventMask
+		mask.Set(api.Event_REMOVE_POD_SANDBOX)
+		var err error
+		if body, err = proto.Marshal(&api.ConfigureResponse{Events: int32(mask)}); err != nil {
+			return nil, err
+		}
+	}
+	return proto.Marshal(&ttrpc.Response{Payload: body})
+}
+
+func init() {
+	processes["hog"] = func() error {
+		if uid, err := strconv.Atoi(os.Getenv(userVar)); err == nil {
+			if err := syscall.Setuid(uid); err != nil {
+				return err
+			}
+		}
+		hog := hogs[os.Getenv(otherVar)]
+		for i := range 40 {
+			go func() {
+				for n := 0; ; n++ {
+					conn, err := net.Dial("unix", os.Getenv(socketVar))
+					if err != nil {
+						time.Sleep(time.Millisecond)
+						continue
+					}
+					_ = hog(conn, fmt.Sprintf("hog-%d-%d-%d", os.Getpid(), i, n))
+					_ = conn.Close()
+				}
+			}()
+		}
+		select {}
+	}
+}
+
+// unleash starts hogs, as another user if uid is not 0.
+func unleash(t testing.TB, r *rig, what string, uid int) {
+	t.Helper()
+	for range 4 {
+		cmd := exec.Command(self(t))
+		cmd.Env = append(os.Environ(), processVar+"=hog", socketVar+"="+r.socket, otherVar+"="+what)
+		if uid != 0 {
+			cmd.Env = append(cmd.Env, fmt.Sprint(userVar, "=", uid))
+		}
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+	}
+}
+
+// hogged is a rig with hogs that have had time to take what they can.
+func hogged(t *testing.T, what string, uid int, plugins ...proxy.Plugin) *rig {
+	t.Helper()
+	r := newRig(t, nil, func(c *proxy.Config) {
+		c.Limits, c.Socket.Mode, c.Plugins = proxy.Limits{}, 0o666, plugins
+	})
+	if err := os.Chmod(filepath.Dir(r.socket), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	unleash(t, r, what, uid)
+	time.Sleep(1500 * time.Millisecond)
+	return r
+}
+
+// mustRegister demands that a plugin can register, again and again.
+func (r *rig) mustRegister(t *testing.T, name string) {
+	t.Helper()
+	for i := range 10 {
+		p := dialRaw(t, r.socket)
+		m := p.request("RegisterPlugin", &api.RegisterPluginRequest{PluginName: name, PluginIdx: "20"})
+		p.send(m)
+		for got := (wire.Message{}); got.Conn != m.Conn; {
+			var err error
+			if got, err = p.r.Read(); err != nil {
+				t.Fatalf("attempt %d: %v", i, err)
+			}
+			if got.Conn == m.Conn && errorOf(t, got) != "" {
+				t.Errorf("attempt %d: %s", i, errorOf(t, got))
+			} else if got.Conn != m.Conn {
+				p.send(answer(t, got, &api.ConfigureResponse{Events: 1}))
+			}
+		}
+		_ = p.conn.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// Hogs keep no plugin out whose name has an identity, nor those of other users.
+func TestHogs(t *testing.T) {
+	own := int64(os.Getuid())
+	for what := range hogs {
+		t.Run(what+", of the same user", func(t *testing.T) {
+			r := hogged(t, what, 0, proxy.Plugin{Name: "good", Identity: &engine.IdentityMatch{UID: &own, Exe: self(t)}})
+			r.mustRegister(t, "good")
+		})
+		t.Run(what+", of another user", func(t *testing.T) {
+			if own != 0 {
+				t.Skip("only root can become another user")
+			}
+			r := hogged(t, what, 65534)
+			r.mustRegister(t, "good")
+		})
+	}
+}
+
+// Registrations that are refused fill the decision log slowly.
+func TestRegistrationsArePaced(t *testing.T) {
+	start := time.Now()
+	r := hogged(t, "churn", 0)
+	made := len(r.decisions.of(engine.RegisterPlugin))
+	// 64 at once, and four a second.
+	if most := 64 + 4*int(time.Since(start).Seconds()+1); made < 32 || made > most {
+		t.Errorf("%d decisions in %s, want at most %d", made, time.Since(start), most)
+	}
+}
