@@ -40,6 +40,8 @@ var hogs = map[string]func(conn net.Conn, name string) error{
 		}
 		return hogStay(conn)
 	},
+	// "silent" says nothing.
+	"silent": func(conn net.Conn, _ string) error { return hogStay(conn) },
 	// "churn" is refused and comes again at once.
 	"churn": func(conn net.Conn, _ string) error {
 		if err := hogRegister(conn, ""); err != nil {
@@ -173,7 +175,7 @@ func (r *rig) mustRegister(t *testing.T, name string) {
 		for got := (wire.Message{}); got.Conn != m.Conn; {
 			var err error
 			if got, err = p.r.Read(); err != nil {
-				t.Fatalf("attempt %d: %v", i, err)
+				t.Fatalf("attempt %d: %v; logged of this process: %q", i, err, r.log.lines(fmt.Sprint("process=", os.Getpid())))
 			}
 			if got.Conn == m.Conn && errorOf(t, got) != "" {
 				t.Errorf("attempt %d: %s", i, errorOf(t, got))

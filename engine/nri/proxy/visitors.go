@@ -11,6 +11,9 @@ const (
 	// maxSilent is how many connections of one process may be open before they are let
 	// in as plugins.
 	maxSilent = 4
+	// maxLeaving is how many of those that were sent away for newer ones may not have
+	// gone yet when a newer one comes.
+	maxLeaving = 2 * maxSilent
 	// processShare and userShare are the parts of all connections that one process and
 	// one user may have, and openShare the part that those who were let in leave to those
 	// who want to be.
@@ -54,9 +57,15 @@ func (v *visitors) enter(who process, away context.CancelCauseFunc) (*visitor, e
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	all := v.count(func(*visitor) bool { return true })
+	user := v.count(func(o *visitor) bool { return o.uid == who.uid })
 	own := v.count(func(o *visitor) bool { return who.pid != 0 && o.pid == who.pid })
 	switch {
-	case all.here()+all.sent >= 2*v.max: // those who were sent away are there for a moment still
+	// Those who were sent away are there for a moment still.
+	case own.sent >= maxLeaving:
+		return nil, errProcessFull
+	case user.here()+user.sent >= 2*v.max-v.max/userShare:
+		return nil, errUserFull
+	case all.here()+all.sent >= 2*v.max:
 		return nil, errFull
 	case len(own.silent) >= maxSilent:
 		own.silent[0].send()

@@ -29,7 +29,9 @@ func TestVisitors(t *testing.T) {
 		{name: "one process wants all", max: 20, come: []int{1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, 2}, refused: "10: its process has too many connections"},
 		{name: "one user wants all", max: 8, come: []int{1, -1, 2, -2, 3, -3, 4, -4, 5, -5, 101, -101}, refused: "9: its user has too many connections; plugins[].identity keeps places for names"},
 		{name: "some room stays for who comes", max: 8, come: []int{1, 2, 3, 4, -1, -2, -3, -4, 101, 102, -101, -102, 201, -201, 301}, refused: "13: there are too many connections"},
-		{name: "nobody leaves", max: 2, come: []int{1, 2, 3, 4, 5}, sent: []int{0, 1}, refused: "4: there are too many connections"},
+		{name: "nobody leaves", max: 2, come: []int{101, 201, 301, 401, 501}, sent: []int{0, 1}, refused: "4: there are too many connections"},
+		{name: "nobody of a user leaves", max: 4, come: []int{1, 2, 3, 4, 5, 6, 7, 101}, sent: []int{0, 1, 2}, refused: "6: its user has too many connections; plugins[].identity keeps places for names"},
+		{name: "nobody of a process leaves", max: 100, come: []int{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2}, sent: []int{0, 1, 2, 3, 4, 5, 6, 7}, refused: "12: its process has too many connections"},
 	} {
 		v := visitors{max: tt.max}
 		var sent []int
