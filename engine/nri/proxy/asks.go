@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"sync"
+
+	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
 
 // asks are the requests that a plugin has made of the runtime. They are judged
@@ -10,6 +12,8 @@ import (
 // requests to go up: they get new ones on the way.
 type asks struct {
 	maxCount, maxBytes int
+	// memory is what those come out of that are being judged.
+	memory wire.Memory
 
 	// sending keeps requests in the order of their numbers. It may be held for as
 	// long as the runtime does not read; mu is not.
@@ -32,6 +36,13 @@ var errTooMany = errors.New("too many requests are under way")
 
 // begin makes room for a request of the given size.
 func (a *asks) begin(size int) error {
+	if err := a.count(size); err != nil {
+		return err
+	}
+	return a.memory.Take(size)
+}
+
+func (a *asks) count(size int) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.judging+len(a.numbers) >= a.maxCount || a.judging > 0 && a.bytes+size > a.maxBytes {
@@ -44,6 +55,7 @@ func (a *asks) begin(size int) error {
 
 // drop gives the room back of a request that is not relayed.
 func (a *asks) drop(size int) {
+	a.memory.Give(size)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.judging--
@@ -63,6 +75,7 @@ func (a *asks) number(k ask, size int, send func(stream uint32) error) error {
 }
 
 func (a *asks) next(k ask, size int) (uint32, error) {
+	a.memory.Give(size)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.judging--

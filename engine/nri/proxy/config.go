@@ -117,6 +117,10 @@ type Limits struct {
 	// RequestBytes is how large those may be together while they are being judged;
 	// 8 MiB. One alone may be as large as ttrpc allows.
 	RequestBytes int
+	// Memory is what all that plugins ask for takes while it is being judged, and all
+	// messages that have not arrived whole, in bytes; 64 MiB. Beyond that the process
+	// that has most of it loses a connection.
+	Memory int
 	// Updates is how many updates of containers a plugin may ask for by itself in a
 	// second, in the long run; 200. Beyond that its requests have to wait.
 	Updates int
@@ -131,6 +135,7 @@ func (l Limits) complete() Limits {
 		Registrations: cmp.Or(l.Registrations, 1),
 		Requests:      cmp.Or(l.Requests, 64),
 		RequestBytes:  cmp.Or(l.RequestBytes, 8<<20),
+		Memory:        cmp.Or(l.Memory, 64<<20),
 		Updates:       cmp.Or(l.Updates, 200),
 	}
 }

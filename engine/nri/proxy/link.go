@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -33,6 +34,8 @@ type link struct {
 
 	calls calls
 	asks  asks
+	// holding is what these and half messages of the plugin take.
+	holding holding
 	// asking is held while one of those is judged, and pace goes with it.
 	asking turn
 	pace   pace
@@ -56,10 +59,10 @@ type link struct {
 	member *nri.Member // of the ledger, from synchronisation on
 }
 
-func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *launched) *link {
+func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, v *visitor, own *launched) *link {
 	limits := p.cfg.Limits
 	l := &link{
-		proxy: p, ctx: ctx, own: own, who: who, conn: conn,
+		proxy: p, ctx: ctx, own: own, who: who, visitor: v, conn: conn,
 		fromPlugin: wire.NewReader(conn),
 		toPlugin:   wire.NewWriter(conn, limits.Write),
 		jobs:       make(chan func() error),
@@ -68,10 +71,21 @@ func newLink(ctx context.Context, p *Proxy, conn net.Conn, who *peer.Peer, own *
 		pace:       pace{perSecond: limits.Updates, burst: burst},
 		asks:       asks{maxCount: limits.Requests, maxBytes: limits.RequestBytes},
 	}
+	l.holding = holding{in: &p.holdings, of: l.process(), end: l.end}
+	l.asks.memory = &l.holding
+	l.fromPlugin.Account(&l.holding)
 	l.judges = nri.NewJudge(court{l}, nri.Border{
 		Runtime: *p.runtime.Load(), HostRoot: p.cfg.HostRoot, Places: p.places, Lookup: p.cfg.Lookup,
 	})
 	return l
+}
+
+// process is whose the connection is.
+func (l *link) process() process {
+	if l.visitor == nil {
+		return process{pid: l.own.pid, uid: int64(os.Geteuid())}
+	}
+	return l.visitor.process
 }
 
 // connect takes the connection to the runtime.

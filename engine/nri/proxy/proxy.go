@@ -26,6 +26,7 @@ type Proxy struct {
 	places        *nri.Places
 	visitors      visitors
 	registrations registrations
+	holdings      holdings
 	asking        turn // of all plugins, for what they ask by themselves
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
@@ -66,6 +67,7 @@ func New(cfg Config) (*Proxy, error) {
 		places:        &nri.Places{},
 		asking:        newTurn(),
 		visitors:      visitors{max: cfg.Limits.Connections},
+		holdings:      holdings{max: cfg.Limits.Memory},
 		registrations: registrations{perSecond: cfg.Limits.Registrations, by: map[any]*pace{}},
 		problems:      map[string]string{},
 		links:         map[*link]struct{}{},

@@ -144,7 +144,7 @@ func (l *link) ask(m wire.Message) error {
 	case req.GetMethod() == updateContainers && !l.registered.Load():
 		return l.toPlugin.Write(refusal(m, codes.FailedPrecondition, "the runtime has not registered the plugin yet"))
 	case req.GetMethod() == updateContainers:
-		size := len(m.Payload)
+		size := len(m.Payload) + metadataSize*len(req.GetMetadata())
 		if err := l.asks.begin(size); err != nil {
 			return l.toPlugin.Write(refusal(m, codes.ResourceExhausted, err.Error()))
 		}
@@ -154,6 +154,10 @@ func (l *link) ask(m wire.Message) error {
 	}
 	return l.toPlugin.Write(refusal(m, codes.Unimplemented, unimplemented(req)))
 }
+
+// metadataSize is what an entry of a request's metadata takes in memory, of which two
+// bytes can be on the wire.
+const metadataSize = 128
 
 // forward sends a request of the plugin's to the runtime. asks.begin made room for
 // it.

@@ -28,8 +28,8 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, v *visitor, own *
 	if who != nil {
 		defer who.Close() //nolint:errcheck // only read from
 	}
-	l := newLink(ctx, p, conn, who, own)
-	l.visitor = v
+	l := newLink(ctx, p, conn, who, v, own)
+	defer l.holding.close()
 	defer context.AfterFunc(ctx, func() { l.end(cause(ctx)) })()
 	err = guarded(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
 	logger := log.G(l.ctx).WithError(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/containerd/nri/pkg/net/multiplex"
 )
@@ -17,10 +16,20 @@ const (
 	growth = 64 << 10
 )
 
+// Memory is asked for what a message takes that has not arrived whole, beyond the first
+// 64 KiB.
+type Memory interface {
+	// Take returns an error if there is not so much; it ends the reading.
+	Take(n int) error
+	// Give gives back what was taken, when a message has arrived.
+	Give(n int)
+}
+
 // Reader reads messages. It is for one goroutine.
 type Reader struct {
-	r     *bufio.Reader
-	limit int
+	r      *bufio.Reader
+	limit  int
+	memory Memory
 	// conn and left are those of the frame that is being read.
 	conn  multiplex.ConnID
 	left  int
@@ -33,6 +42,7 @@ type part struct {
 	got    int // of the header
 	size   int
 	data   []byte
+	taken  int // of the memory
 	// skipped is how much has arrived of a payload that is too long to be kept.
 	skipped int
 }
@@ -46,6 +56,10 @@ func NewReader(r io.Reader) *Reader {
 // Limit sets how long the payload of messages may be from now on. Below [MaxPayload] a
 // longer one is an error.
 func (r *Reader) Limit(n int) { r.limit = min(n, MaxPayload) }
+
+// Account has memory asked for from now on. What a message has that never arrives whole
+// is not given back.
+func (r *Reader) Account(m Memory) { r.memory = m }
 
 // Read returns the next message, of whichever connection it is. At the end of what
 // there is to read the error is [io.EOF]; in the middle of a message it is
@@ -70,6 +84,9 @@ func (r *Reader) Read() (Message, error) {
 				Flags:   p.header[9],
 				Payload: p.data,
 				TooLong: p.skipped,
+			}
+			if p.taken > 0 {
+				r.memory.Give(p.taken)
 			}
 			*p = part{}
 			return m, nil
@@ -107,11 +124,32 @@ func (r *Reader) fill(p *part) error {
 	}
 	n := min(r.left, p.size-len(p.data), growth)
 	old := len(p.data)
-	p.data = slices.Grow(p.data, n)[:old+n]
+	if err := r.grow(p, old+n); err != nil {
+		return err
+	}
+	p.data = p.data[:old+n]
 	if _, err := io.ReadFull(r.r, p.data[old:]); err != nil {
 		return err
 	}
 	r.left -= n
+	return nil
+}
+
+// grow makes room for n bytes in all.
+func (r *Reader) grow(p *part, n int) error {
+	if n <= cap(p.data) {
+		return nil
+	}
+	size := min(p.size, max(n, 2*cap(p.data)))
+	if r.memory != nil {
+		if err := r.memory.Take(size - p.taken); err != nil {
+			return err
+		}
+		p.taken = size
+	}
+	data := make([]byte, len(p.data), size)
+	copy(data, p.data)
+	p.data = data
 	return nil
 }
 
