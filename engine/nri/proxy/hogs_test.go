@@ -1,12 +1,18 @@
 package proxy_test
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -40,6 +46,22 @@ var hogs = map[string]func(conn net.Conn, name string) error{
 		}
 		return hogStay(conn)
 	},
+	// "half" registers and sends half messages, as many as there can be.
+	"half": func(conn net.Conn, name string) error {
+		return errors.Join(hogRegister(conn, name), hogAnswers(conn, 3),
+			hogMessage(conn, multiplex.PluginServiceConn), hogMessage(conn, multiplex.RuntimeServiceConn), hogStay(conn))
+	},
+	// "asking" registers and asks for one update after the other.
+	"asking": func(conn net.Conn, name string) error {
+		if err := errors.Join(hogRegister(conn, name), hogAnswers(conn, 3)); err != nil {
+			return err
+		}
+		update, err := proto.Marshal(&api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("c", 1)}})
+		for stream := uint32(3); err == nil; stream += 2 {
+			err = errors.Join(hogRequest(conn, stream, "UpdateContainers", update), hogAnswers(conn, 1))
+		}
+		return err
+	},
 	// "silent" says nothing.
 	"silent": func(conn net.Conn, _ string) error { return hogStay(conn) },
 	// "churn" is refused and comes again at once.
@@ -69,9 +91,12 @@ func hogRequest(conn net.Conn, stream uint32, method string, message []byte) err
 }
 
 // hogStay answers what it is asked until the connection ends.
-func hogStay(conn net.Conn) error {
+func hogStay(conn net.Conn) error { return hogAnswers(conn, math.MaxInt) }
+
+// hogAnswers reads that many messages, and answers what it is asked.
+func hogAnswers(conn net.Conn, n int) error {
 	r, w := wire.NewReader(conn), wire.NewWriter(conn, 0)
-	for {
+	for range n {
 		m, err := r.Read()
 		if err != nil {
 			return err
@@ -87,6 +112,19 @@ func hogStay(conn net.Conn) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// hogMessage writes a message of 4 MiB but for its last byte.
+func hogMessage(conn net.Conn, on multiplex.ConnID) error {
+	const size = wire.MaxPayload
+	b := binary.BigEndian.AppendUint32(nil, uint32(on))
+	b = binary.BigEndian.AppendUint32(b, 10+size-1)
+	b = binary.BigEndian.AppendUint32(b, size)
+	b = binary.BigEndian.AppendUint32(b, 3)
+	b = append(b, byte(wire.Request), 0)
+	_, err := conn.Write(append(b, make([]byte, size-1)...))
+	return err
 }
 
 func hogAnswer(m wire.Message) ([]byte, error) {
@@ -191,7 +229,7 @@ func (r *rig) mustRegister(t *testing.T, name string) {
 // Hogs keep no plugin out whose name has an identity, nor those of other users.
 func TestHogs(t *testing.T) {
 	own := int64(os.Getuid())
-	for what := range hogs {
+	for _, what := range []string{"member", "refused", "silent", "churn"} {
 		t.Run(what+", of the same user", func(t *testing.T) {
 			r := hogged(t, what, 0, proxy.Plugin{Name: "good", Identity: &engine.IdentityMatch{UID: &own, Exe: self(t)}})
 			r.mustRegister(t, "good")
@@ -203,6 +241,73 @@ func TestHogs(t *testing.T) {
 			r := hogged(t, what, 65534)
 			r.mustRegister(t, "good")
 		})
+	}
+}
+
+// What hogs send does not fill the memory, nor keep others from sending much.
+func TestHogsOfMemory(t *testing.T) {
+	own := int64(os.Getuid())
+	r := newRig(t, nil, func(c *proxy.Config) {
+		c.Plugins = []proxy.Plugin{{Name: "good", Identity: &engine.IdentityMatch{UID: &own}}}
+		c.Limits.Registrations = 0
+	})
+	r.runtime.add("c")
+	before := inUse()
+	unleash(t, r, "half", 0)
+	eventually(t, "there is no memory for more", func() bool { return len(r.log.lines("there is no memory for more")) > 5 })
+	if n := inUse() - before; n > 128<<20 {
+		t.Errorf("%d MiB are in use", n>>20)
+	}
+	for i := range 3 {
+		p := dialRaw(t, r.socket)
+		p.subscribe("10", "good", api.Event_STOP_CONTAINER)
+		m := p.request("UpdateContainers", &api.Empty{})
+		m.Payload = encode(t, &ttrpc.Request{
+			Service: runtimeService, Method: "UpdateContainers",
+			Metadata: []*ttrpc.KeyValue{{Key: "much", Value: strings.Repeat("x", 3<<20)}},
+			Payload:  encode(t, &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("c", 1)}}),
+		})
+		p.send(m)
+		if got := errorOf(t, p.answered(m)); got != "" {
+			t.Errorf("answer %q", got)
+		}
+		_ = p.conn.Close()
+		eventually(t, fmt.Sprintf("%d has gone", i), func() bool {
+			return !slices.ContainsFunc(r.proxy.Status().Plugins, func(p engine.Plugin) bool { return p.Name == "good" })
+		})
+	}
+}
+
+// inUse is the memory that is in use.
+func inUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// Updates that hogs ask for delay those of others by a turn of each of them.
+func TestHogsThatAsk(t *testing.T) {
+	r := newRig(t, func(r *engine.Review) []engine.Violation {
+		if r.Operation == engine.UpdateContainers && strings.HasPrefix(r.Plugin.Name, "hog-") {
+			time.Sleep(50 * time.Millisecond)
+		}
+		return nil
+	})
+	r.runtime.add("c")
+	p := dialRaw(t, r.socket)
+	p.subscribe("10", "good", api.Event_STOP_CONTAINER)
+	unleash(t, r, "asking", 0)
+	eventually(t, "there are many", func() bool { return len(r.proxy.Status().Plugins) > 60 })
+	start := time.Now()
+	for range 10 {
+		if got := p.ask("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("c", 1)}}); got != "" {
+			t.Errorf("answer %q", got)
+		}
+	}
+	// In the order in which they ask it is more than 25.
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 

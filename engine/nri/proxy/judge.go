@@ -8,6 +8,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/ttrpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -199,7 +200,7 @@ func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) er
 		l.asks.drop(size)
 		return nil
 	}
-	d, err := l.decideUnsolicited(req, deadline)
+	d, err := l.decideUnsolicited(req, size, deadline)
 	l.asking.release()
 	if err != nil || d == nil {
 		l.asks.drop(size)
@@ -218,18 +219,17 @@ func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) er
 	return l.forward(ask{stream: m.Stream}, req, size)
 }
 
-// decideUnsolicited waits until the updates may be judged. The decision is nil when
-// the plugin has gone before.
-func (l *link) decideUnsolicited(req *ttrpc.Request, deadline time.Time) (*engine.Decision, error) {
+// decideUnsolicited waits until the updates may be judged, and looks at them only then.
+// The decision is nil when the plugin has gone before.
+func (l *link) decideUnsolicited(req *ttrpc.Request, size int, deadline time.Time) (*engine.Decision, error) {
+	if !l.wait(l.pace.delay(worth(req.GetPayload(), size), time.Now())) || !l.proxy.asking.take(l.ctx, l.silent, l.process()) {
+		return nil, nil
+	}
+	defer l.proxy.asking.release()
 	updates := &api.UpdateContainersRequest{}
 	if err := unmarshal(req.GetPayload(), updates); err != nil {
 		return nil, err
 	}
-	n := 1 + len(updates.GetUpdate()) + len(updates.GetEvict())
-	if !l.wait(l.pace.delay(n, time.Now())) || !l.proxy.asking.take(l.ctx, l.silent) {
-		return nil, nil
-	}
-	defer l.proxy.asking.release()
 	ctx := l.ctx
 	if !deadline.IsZero() {
 		var cancel context.CancelFunc
@@ -247,6 +247,23 @@ func (l *link) decideUnsolicited(req *ttrpc.Request, deadline time.Time) (*engin
 // burst is how many updates a plugin may save up for, as many as there may be in
 // one list.
 const burst = 4096
+
+// updateSize is how much of a request counts as an update: they take less, most of them.
+const updateSize = 1 << 10
+
+// worth is how many updates a request counts as.
+func worth(payload []byte, size int) int {
+	n := 1
+	for len(payload) > 0 {
+		_, _, field := protowire.ConsumeField(payload)
+		if field < 0 {
+			break // it cannot be read, which is found when it is
+		}
+		payload = payload[field:]
+		n++
+	}
+	return max(n, size/updateSize)
+}
 
 // wait lets time pass, and says whether the plugin is still there.
 func (l *link) wait(d time.Duration) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -27,7 +28,7 @@ type Proxy struct {
 	visitors      visitors
 	registrations registrations
 	holdings      holdings
-	asking        turn // of all plugins, for what they ask by themselves
+	asking        *turns // of all plugins, for what they ask by themselves
 	// runtime is what the runtime said of itself last.
 	runtime atomic.Pointer[engine.Runtime]
 
@@ -65,7 +66,7 @@ func New(cfg Config) (*Proxy, error) {
 		cfg:           cfg,
 		inspector:     &peer.Inspector{Root: cfg.HostRoot},
 		places:        &nri.Places{},
-		asking:        newTurn(),
+		asking:        newTurns(max(1, runtime.GOMAXPROCS(0)-1)), // one processor is left for what the runtime waits for
 		visitors:      visitors{max: cfg.Limits.Connections},
 		holdings:      holdings{max: cfg.Limits.Memory},
 		registrations: registrations{perSecond: cfg.Limits.Registrations, by: map[any]*pace{}},

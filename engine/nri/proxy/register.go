@@ -297,6 +297,7 @@ func (l *link) register(reg *registration) error {
 // dismiss tells a plugin why it is refused, and gives it a moment to read that: a
 // stub loses what is in its multiplexer when the connection is closed.
 func (l *link) dismiss(reg *registration, why error) {
+	l.proxy.visitors.hear(l.visitor, false)
 	m := wire.Message{Conn: multiplex.RuntimeServiceConn, Stream: reg.stream}
 	code := codes.PermissionDenied
 	if errors.Is(why, errRuntimeAway) || errors.Is(why, errNotReady) || errors.Is(why, errTooOften) {

@@ -93,6 +93,7 @@ func (l *link) run(deadline time.Time) error {
 		}
 		return fmt.Errorf("before registering: %w", err)
 	}
+	l.proxy.visitors.hear(l.visitor, true)
 	l.plugin = engine.Plugin{Name: reg.plugin.GetPluginName(), Index: reg.plugin.GetPluginIdx(), Identity: l.identity()}
 	l.ctx = log.WithLogger(l.ctx, log.G(l.ctx).WithField("plugin", l.plugin.String()))
 	if err := l.admit(); err != nil {

@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"context"
-	"runtime"
-)
+import "context"
 
 // turn is held by a bounded number at a time.
 type turn chan struct{}
@@ -26,6 +23,3 @@ func (t turn) take(ctx context.Context, gone <-chan struct{}) bool {
 }
 
 func (t turn) release() { <-t }
-
-// newTurn has one processor left for what the runtime waits for.
-func newTurn() turn { return make(turn, max(1, runtime.GOMAXPROCS(0)-1)) }

@@ -27,6 +27,23 @@ func TestPace(t *testing.T) {
 	}
 }
 
+func TestWorth(t *testing.T) {
+	for _, tt := range []struct {
+		payload string
+		size    int
+		want    int
+	}{
+		{"", 10, 1},
+		{"\x0a\x00\x0a\x00\x12\x01x", 7, 4},
+		{"\x0a\x00\xff", 3, 2},
+		{"\x0a\x00", 4 << 20, burst},
+	} {
+		if got := worth([]byte(tt.payload), tt.size); got != tt.want {
+			t.Errorf("%q of %d bytes is worth %d, want %d", tt.payload, tt.size, got, tt.want)
+		}
+	}
+}
+
 func TestTurn(t *testing.T) {
 	turn, gone := make(turn, 1), make(chan struct{})
 	if !turn.take(t.Context(), gone) {

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// maxSilent is how many connections of one process may be open before they are let
-	// in as plugins.
+	// maxSilent is how many connections of one process may be open that say nothing, or
+	// have been told that they are refused.
 	maxSilent = 4
 	// maxLeaving is how many of those that were sent away for newer ones may not have
 	// gone yet when a newer one comes.
@@ -36,8 +36,9 @@ type visitors struct {
 // visitor is one connection.
 type visitor struct {
 	process
-	// settled is set when it has been let in, or sent away.
-	settled, sent bool
+	// asks is set while it is decided whether it is let in, settled when it has been, and
+	// sent when it has been sent away.
+	asks, settled, sent bool
 	// kept is the name under which it has a place of its own, "" if it has none.
 	kept string
 	// away ends the connection.
@@ -72,8 +73,8 @@ func (v *visitors) enter(who process, away context.CancelCauseFunc) (*visitor, e
 	case own.here() >= max(maxSilent, v.max/processShare):
 		return nil, errProcessFull
 	case all.here() < v.max:
-	case len(all.silent) > 0:
-		crowd(all.silent).send()
+	case len(all.silent)+len(all.asking) > 0:
+		crowd(slices.Concat(all.silent, all.asking)).send()
 	default:
 		return nil, errFull
 	}
@@ -84,12 +85,12 @@ func (v *visitors) enter(who process, away context.CancelCauseFunc) (*visitor, e
 
 // census is how many visitors there are of a kind, without those who have kept places.
 type census struct {
-	settled, sent int
-	silent        []*visitor
+	settled, sent  int
+	silent, asking []*visitor
 }
 
 // here is how many have not been sent away.
-func (c census) here() int { return c.settled + len(c.silent) }
+func (c census) here() int { return c.settled + len(c.silent) + len(c.asking) }
 
 func (v *visitors) count(kind func(*visitor) bool) (c census) {
 	for _, o := range v.all {
@@ -99,6 +100,8 @@ func (v *visitors) count(kind func(*visitor) bool) (c census) {
 			c.sent++
 		case o.settled:
 			c.settled++
+		case o.asks:
+			c.asking = append(c.asking, o)
 		default:
 			c.silent = append(c.silent, o)
 		}
@@ -129,8 +132,18 @@ func (n *visitor) send() {
 	n.away(errOvertaken)
 }
 
-// settle keeps a visitor, who is nil for plugins that the proxy started, from being
-// sent away. The name is the plugin's where the configuration says whose that is, and
+// hear takes note of a visitor, who is nil for plugins that the proxy started, that asks
+// to be let in, or is not going to be.
+func (v *visitors) hear(n *visitor, asks bool) {
+	if n == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	n.asks = asks
+}
+
+// settle keeps a visitor from being sent away. The name is the plugin's where the configuration says whose that is, and
 // it is the visitor's. An error says that there are too many who have been let in.
 func (v *visitors) settle(n *visitor, name string) error {
 	if n == nil {

@@ -58,6 +58,33 @@ func TestVisitors(t *testing.T) {
 	}
 }
 
+// A process may ask for many plugins at once.
+func TestVisitorsThatAsk(t *testing.T) {
+	v := visitors{max: 40}
+	var sent []int
+	for i := range 12 {
+		n, err := v.enter(process{pid: 1 + i/10}, func(error) { sent = append(sent, i) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.hear(n, true)
+	}
+	if len(sent) != 0 {
+		t.Errorf("sent away: %v", sent)
+	}
+	for _, n := range v.all {
+		v.hear(n, false) // they are refused
+	}
+	for _, pid := range []int{2, 1} {
+		if _, err := v.enter(process{pid: pid}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(sent, []int{0}) {
+		t.Errorf("sent away: %v", sent)
+	}
+}
+
 // Names of which is configured whose they are have places of their own, but not without
 // end.
 func TestKeptPlaces(t *testing.T) {
