@@ -144,29 +144,28 @@ func hogAnswer(m wire.Message) ([]byte, error) {
 	return proto.Marshal(&ttrpc.Response{Payload: body})
 }
 
-func init() {
-	processes["hog"] = func() error {
-		if uid, err := strconv.Atoi(os.Getenv(userVar)); err == nil {
-			if err := syscall.Setuid(uid); err != nil {
-				return err
-			}
+// runHog is the main function of hogs.
+func runHog() error {
+	if uid, err := strconv.Atoi(os.Getenv(userVar)); err == nil {
+		if err := syscall.Setuid(uid); err != nil {
+			return err
 		}
-		hog := hogs[os.Getenv(otherVar)]
-		for i := range 40 {
-			go func() {
-				for n := 0; ; n++ {
-					conn, err := net.Dial("unix", os.Getenv(socketVar))
-					if err != nil {
-						time.Sleep(time.Millisecond)
-						continue
-					}
-					_ = hog(conn, fmt.Sprintf("hog-%d-%d-%d", os.Getpid(), i, n))
-					_ = conn.Close()
-				}
-			}()
-		}
-		select {}
 	}
+	hog := hogs[os.Getenv(otherVar)]
+	for i := range 40 {
+		go func() {
+			for n := 0; ; n++ {
+				conn, err := net.Dial("unix", os.Getenv(socketVar))
+				if err != nil {
+					time.Sleep(time.Millisecond)
+					continue
+				}
+				_ = hog(conn, fmt.Sprintf("hog-%d-%d-%d", os.Getpid(), i, n))
+				_ = conn.Close()
+			}
+		}()
+	}
+	select {}
 }
 
 // unleash starts hogs, as another user if uid is not 0.

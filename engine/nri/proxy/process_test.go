@@ -71,6 +71,8 @@ var processes = map[string]func() error{
 		fmt.Println("lent")
 		select {}
 	},
+	// "hog" does as it is told, on many connections.
+	"hog": runHog,
 	"inheritor": func() error {
 		conn, err := nrinet.NewFdConn(9)
 		if err != nil {
