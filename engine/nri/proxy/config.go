@@ -63,8 +63,9 @@ type Socket struct {
 // runtime's plugin_path.
 type Launch struct {
 	// Path is the directory of their executables, each named as in
-	// 10-device-injector; "" is none. It, and they, may be writable by root and the
-	// guard's own user alone.
+	// 10-device-injector; "" is none. It is read anew for each run of the runtime, and
+	// has to be there. It, and they, may be writable by root and the guard's own user
+	// alone.
 	Path string
 	// Config is the directory of their configuration: 10-device-injector.conf, else
 	// device-injector.conf. "" is none.

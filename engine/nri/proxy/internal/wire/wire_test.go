@@ -275,3 +275,56 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 }
+
+// purse is memory of which there is so much.
+type purse struct{ left, most, taken int }
+
+var errPurse = errors.New("empty")
+
+func (p *purse) Take(n int) error {
+	if n > p.left {
+		return errPurse
+	}
+	p.left -= n
+	p.taken += n
+	p.most = max(p.most, p.taken)
+	return nil
+}
+
+func (p *purse) Give(n int) {
+	p.left += n
+	p.taken -= n
+}
+
+// Memory is asked for what a message takes until it has arrived, and no sooner than the
+// message arrives, but for one step.
+func TestMemory(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		size, sent int // of the payload
+		left       int
+		most       int
+		held       int
+		err        error
+	}{
+		{name: "little", size: 64 << 10, sent: 64 << 10},
+		{name: "much", size: 1 << 20, sent: 1 << 20, left: 1 << 20, most: 1 << 20},
+		{name: "a part of much", size: 4 << 20, sent: 100 << 10, left: 4 << 20, most: 256 << 10, held: 256 << 10, err: io.ErrUnexpectedEOF},
+		{name: "too much", size: 1 << 20, sent: 1 << 20, left: 1<<20 - 1, most: 512 << 10, held: 512 << 10, err: errPurse},
+	} {
+		var b bytes.Buffer
+		if err := wire.NewWriter(&b, 0).Write(message(plugin, 1, tt.size)); err != nil {
+			t.Fatal(err)
+		}
+		p := &purse{left: tt.left}
+		r := wire.NewReader(io.LimitReader(&b, int64(b.Len()-tt.size+tt.sent)))
+		r.Account(p)
+		m, err := r.Read()
+		if !errors.Is(err, tt.err) || err == nil && len(m.Payload) != tt.size {
+			t.Errorf("%s: %d bytes, error %v", tt.name, len(m.Payload), err)
+		}
+		if p.most != tt.most || p.taken != tt.held {
+			t.Errorf("%s: took %d, want %d; has %d still, want %d", tt.name, p.most, tt.most, p.taken, tt.held)
+		}
+	}
+}
