@@ -9,17 +9,21 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine/nri/trust"
 )
 
 // discover finds the plugins to start, by NRI's rules: every executable file is
-// one. Those that cannot be started are in the error, and the others are returned
+// one, and the directory by default need not be there. Those that cannot be started are in the error, and the others are returned
 // nevertheless.
 func (p *Proxy) discover() ([]*launched, error) {
 	dir := p.cfg.Launch.Path
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) && dir == adaptation.DefaultPluginPath {
+		return nil, nil // it is there only where a plugin is
+	}
 	files := &trust.Checker{}
 	if err == nil {
 		err = files.Dir(dir)
