@@ -69,7 +69,7 @@ func BenchmarkFailureWithSetUp(b *testing.B) {
 // startTurns is how often a start function can do something after taking all memory.
 func startTurns(tb testing.TB, code []byte) int {
 	tb.Helper()
-	const grown = 3_000_000 // fuel, and a little more
+	const grown = 5_600_000 // fuel, and a little more
 	fuel := func(turns int) uint64 {
 		g := newGuest()
 		g.memory = [2]int{256, -1}
