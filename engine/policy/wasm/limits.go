@@ -16,6 +16,7 @@ type Limits struct {
 	LocalsTimesBlocks       int `yaml:"localsTimesBlocks" doc:"locals times blocks of one function; 50000 unless given"`
 	ModuleLocalsTimesBlocks int `yaml:"moduleLocalsTimesBlocks" doc:"locals times blocks of all functions; 5000000 unless given"`
 	Nesting                 int `yaml:"nesting" doc:"depth of nested blocks in a function; 2000 unless given"`
+	ModuleNesting           int `yaml:"moduleNesting" doc:"the deepest nesting of each function, of all together; 1000000 unless given"`
 	BranchTargets           int `yaml:"branchTargets" doc:"targets of br_table in a function; 4000 unless given"`
 	ModuleBranchTargets     int `yaml:"moduleBranchTargets" doc:"targets of br_table in all functions; 1000000 unless given"`
 	FunctionCost            int `yaml:"functionCost" doc:"estimated microseconds of processor time to load one function; 100000 unless given"`
@@ -52,6 +53,7 @@ func (c *Config) meter() meter.Limits {
 		LocalsTimesBlocks:       l.LocalsTimesBlocks,
 		ModuleLocalsTimesBlocks: l.ModuleLocalsTimesBlocks,
 		Nesting:                 l.Nesting,
+		ModuleNesting:           l.ModuleNesting,
 		BranchTargets:           l.BranchTargets,
 		ModuleBranchTargets:     l.ModuleBranchTargets,
 		FunctionCost:            l.FunctionCost,

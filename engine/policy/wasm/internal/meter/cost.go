@@ -15,6 +15,7 @@ type cost struct {
 	parameters int // of all loops' heads
 	blocks     int
 	targets    int // of br_table
+	nesting    int // deepest, the function itself included
 	slots      int // values that may need a place in the frame
 }
 
@@ -34,7 +35,7 @@ func (l *label) arrive(from place) {
 }
 
 func newCost(m *Module, fn *function) *cost {
-	k := &cost{m: m, fn: fn, sum: costFunction + costLocal*fn.locals + costGlobal*m.globals}
+	k := &cost{m: m, fn: fn, nesting: 1, sum: costFunction + costLocal*fn.locals + costGlobal*m.globals}
 	k.block(place{})
 	return k
 }
@@ -128,6 +129,7 @@ func (k *cost) table(c *code, in *instruction) {
 
 func (k *cost) open(c *code, in *instruction) {
 	c.labels[len(c.labels)-1].fork = k.place
+	k.nesting = max(k.nesting, len(c.labels))
 	switch in.op {
 	case opLoop:
 		k.loops++

@@ -106,6 +106,7 @@ func (m *Module) boundCost(fn *function, k *cost) error {
 	locals, total := k.blocks*fn.locals, k.total()
 	m.localsTimesBlocks += locals
 	m.branchTargets += k.targets
+	m.nesting += k.nesting
 	l := m.limits
 	for _, err := range []error{
 		m.boundOf(fn.index, "localsTimesBlocks", "locals times blocks", locals, l.LocalsTimesBlocks),
@@ -113,6 +114,7 @@ func (m *Module) boundCost(fn *function, k *cost) error {
 		m.boundOf(fn.index, "functionCost", "microseconds of compilation", total/1000, l.FunctionCost),
 		m.bound("moduleLocalsTimesBlocks", "locals times blocks", m.localsTimesBlocks, l.ModuleLocalsTimesBlocks),
 		m.bound("moduleBranchTargets", "br_table targets", m.branchTargets, l.ModuleBranchTargets),
+		m.bound("moduleNesting", "levels of nesting", m.nesting, l.ModuleNesting),
 		m.spend(total),
 	} {
 		if err != nil {

@@ -15,6 +15,7 @@ type Limits struct {
 	LocalsTimesBlocks       int // of one function; default 50,000
 	ModuleLocalsTimesBlocks int // of all functions together; default 5,000,000
 	Nesting                 int // open control structures in a function; default 2,000
+	ModuleNesting           int // the most of each function, of all together; default 1,000,000
 	BranchTargets           int // of all br_table in a function; default 4,000
 	ModuleBranchTargets     int // of all functions together; default 1,000,000
 	FunctionCost            int // estimated microseconds to load one function; default 100,000
@@ -44,6 +45,7 @@ func DefaultLimits() Limits {
 		LocalsTimesBlocks:       50_000,
 		ModuleLocalsTimesBlocks: 5_000_000,
 		Nesting:                 2_000,
+		ModuleNesting:           1_000_000,
 		BranchTargets:           4_000,
 		ModuleBranchTargets:     1_000_000,
 		FunctionCost:            100_000,

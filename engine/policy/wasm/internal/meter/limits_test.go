@@ -67,6 +67,11 @@ func TestLimits(t *testing.T) {
 		}, "the module has 70 locals times blocks, more than the 60 that moduleLocalsTimesBlocks allows"},
 		{Limits{Nesting: 8}, 9, func(n int) []byte { return body(0, wt.Repeat(n-1, 0x02, empty), wt.Repeat(n-1, end)) },
 			"function 0 has 9 levels of nesting, more than the 8 that nesting allows"},
+		{Limits{ModuleNesting: 8}, 9, func(n int) []byte {
+			return repeat(n/3, func(b *wt.Builder, v int) {
+				b.Func(v, nil, wt.Repeat(2, 0x02, empty), wt.Repeat(2, end), 0x02, empty, end)
+			})
+		}, "the module has 9 levels of nesting, more than the 8 that moduleNesting allows"},
 		{Limits{BranchTargets: 8}, 12, func(n int) []byte { return body(0, wt.Repeat(n/4, 0x02, empty, branches, end)) },
 			"function 0 has 12 br_table targets, more than the 8 that branchTargets allows"},
 		{Limits{BranchTargets: 8}, 9, func(n int) []byte { return body(0, global, 0x0e, wt.U(n-1), make([]byte, n)) },

@@ -86,6 +86,7 @@ type Module struct {
 
 	localsTimesBlocks int
 	branchTargets     int
+	nesting           int
 	cost              int // of compiling it, in nanoseconds
 }
 
