@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/containerd/nri/pkg/api"
 
@@ -23,7 +24,7 @@ type Requester interface {
 // Judge asks every policy, one after the other. A policy whose turn does not come
 // before ctx ends is a failure.
 func (p *Program) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
-	q := &question{review: r, layout: p.layout}
+	q := &question{review: r, wires: p.wires}
 	var v engine.Verdict
 	if len(p.asked) > 0 {
 		v.Costs = make([]engine.Cost, 0, len(p.asked))
@@ -63,7 +64,7 @@ func (a asked) judge(ctx context.Context, q *question, v *engine.Verdict) (fuel 
 // question is a review in the forms in which policies are shown it, made once.
 type question struct {
 	review   *engine.Review
-	layout   *layout
+	wires    *sync.Pool
 	message  []byte // protobuf, nil until it is needed
 	document []byte // JSON, nil until it is needed
 }
@@ -97,7 +98,9 @@ func (q *question) makeMessage() ([]byte, error) {
 	if !ok {
 		return nil, errNoMessages
 	}
-	return (&wire{request: q.layout}).marshal(requester.ValidateRequest())
+	w := q.wires.Get().(*wire)
+	defer q.wires.Put(w)
+	return w.marshal(requester.ValidateRequest())
 }
 
 func (q *question) makeDocument() ([]byte, error) {

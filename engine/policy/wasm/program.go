@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
@@ -17,7 +18,7 @@ import (
 type Program struct {
 	asked  []asked // by name
 	digest [sha256.Size]byte
-	layout *layout // of requests
+	wires  *sync.Pool // of *wire
 }
 
 type asked struct {
@@ -36,7 +37,8 @@ type Policy struct {
 // The error joins a [*ConfigError] for each thing that is wrong. All policies are
 // enforced as [engine.Deny]; see [Program.Enforced].
 func Load(ctx context.Context, configs []Config, o Options) (*Program, error) {
-	p := &Program{layout: requestLayout()}
+	layout := requestLayout()
+	p := &Program{wires: &sync.Pool{New: func() any { return &wire{request: layout} }}}
 	if len(configs) == 0 {
 		return p, nil
 	}
@@ -112,7 +114,7 @@ func (p *Program) Digest() [sha256.Size]byte { return p.digest }
 // as given, by name; a policy that is not named is denied by, and one that is
 // [engine.Off] is not asked.
 func (p *Program) Enforced(enforcement map[string]engine.Enforcement) *Program {
-	other := &Program{digest: p.digest, layout: p.layout}
+	other := &Program{digest: p.digest, wires: p.wires}
 	for _, a := range p.asked {
 		if a.enforcement = enforcement[a.config.Name]; a.enforcement != engine.Off {
 			other.asked = append(other.asked, a)

@@ -68,7 +68,9 @@ func (w *wire) marshal(req *api.ValidateContainerAdjustmentRequest) ([]byte, err
 		return nil, err
 	}
 	b = b[len(b)-n:]
-	return b, w.sort(b, w.request)
+	err = w.sort(b, w.request)
+	clear(w.entries[:cap(w.entries)]) // which are the request's
+	return b, err
 }
 
 // sort puts the entries of maps in the order of their bytes, in the message and what
