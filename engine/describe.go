@@ -22,14 +22,20 @@ const minSecret = 5
 // String describes a change for people: "add mount /data (bind from /srv/data,
 // writable)". It is [Printable] and [Brief]. Values of environment variables are left out.
 func (c *Change) String() string {
+	return c.masked(func(s string) string { return s })
+}
+
+// masked is String with values masked, before anything is cut: half a value would not be
+// known as one.
+func (c *Change) masked(mask func(string) string) string {
 	what := strings.TrimSpace(string(c.Op) + " " + string(c.Field) + " " + Brief(c.Key, maxKey))
-	if detail := describe(c); detail != "" {
+	if detail := mask(describe(c, mask)); detail != "" {
 		what += " (" + Brief(detail, maxKey) + ")"
 	}
 	return Printable(what)
 }
 
-func describe(c *Change) string {
+func describe(c *Change, mask func(string) string) string {
 	if c.Op == Remove || c.Field == Env {
 		return ""
 	}
@@ -53,7 +59,7 @@ func describe(c *Change) string {
 	case []string:
 		return strings.Join(v, " ")
 	case string:
-		if len(v) > 80 {
+		if v = mask(v); len(v) > 80 {
 			return strconv.Quote(v[:80]) + "..."
 		}
 		return strconv.Quote(v)

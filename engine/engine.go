@@ -176,12 +176,12 @@ func (rules *Rules) complete(r *Review, entries []Violation, mask mask, v *Verdi
 		if x.Change != "" {
 			if c = r.Change(x.Change); c == nil {
 				v.Failures = append(v.Failures, Failure{Policy: x.Policy, Enforcement: x.Enforcement,
-					Message: fmt.Sprintf("it objects to a change %q that is not in the review", Brief(x.Change, maxKey))})
+					Message: fmt.Sprintf("it objects to a change %q that is not in the review", x.Change)})
 				continue
 			}
 			x.Field, x.Key, x.Plugin = c.Field, c.Key, c.Plugin.String()
 			if x.Message == "" {
-				x.Message = "may not " + c.String()
+				x.Message = "may not " + c.masked(func(s string) string { return mask.about(c, s) })
 			}
 		}
 		x.Message = Brief(mask.about(c, x.Message), maxMessage)

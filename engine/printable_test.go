@@ -129,3 +129,25 @@ func objections(changes []*engine.Change) engine.Verdict {
 	}
 	return v
 }
+
+// Values that are masked stay so where a text is cut: no part of one is left.
+func TestWhatIsCutIsMaskedBefore(t *testing.T) {
+	const secret = "correct-horse-battery-staple"
+	for at := range 1100 {
+		source := "/" + strings.Repeat("x", at) + secret
+		r := &engine.Review{
+			Operation: engine.CreateContainer,
+			Container: &api.Container{Env: []string{"TOKEN=" + secret}},
+			Changes: []*engine.Change{
+				{ID: "1", Op: engine.Add, Field: engine.OCIHook, Key: "poststop", Value: &engine.Hook{Path: source}},
+				{ID: "3", Op: engine.Add, Field: engine.Annotation, Key: "a", Value: source},
+				{ID: "2", Op: engine.Add, Field: engine.Namespaces, Key: "net", Value: &engine.Namespace{Path: strings.Repeat("y", 3*at) + source}},
+			},
+		}
+		v := engine.Verdict{Violations: []engine.Violation{{Policy: "p", Change: "1"}, {Policy: "p", Change: "2"}, {Policy: "p", Change: "3"}}}
+		d := engine.New(engine.Rules{Policies: says(v)}).Decide(t.Context(), r)
+		if text := d.Err(engine.CreateContainer).Error(); strings.Contains(text, secret[:5]) {
+			t.Fatalf("at %d: a part of the secret is in %.60q...", at, text)
+		}
+	}
+}
