@@ -87,19 +87,20 @@ func (i *Inspector) Of(ctx context.Context, conn *net.UnixConn) (*Peer, error) {
 	return i.hold(ctx, id, pidfd)
 }
 
-// PID returns the id of the process that connected, 0 where the kernel does not say.
-func PID(conn *net.UnixConn) int {
+// Owner returns the ids of the process that connected and of its user, before anything
+// else is found out: 0 and -1 where the kernel does not say.
+func Owner(conn *net.UnixConn) (pid int, uid int64) {
+	uid = -1
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return 0
+		return pid, uid
 	}
-	pid := 0
 	_ = raw.Control(func(fd uintptr) {
 		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			pid = max(0, int(cred.Pid))
+			pid, uid = max(0, int(cred.Pid)), int64(cred.Uid)
 		}
 	})
-	return pid
+	return pid, uid
 }
 
 // Process returns the process with the given id, which the caller knows to be
