@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,7 +11,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/input"
 	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
@@ -26,7 +24,6 @@ type Judge struct {
 	program   *Program
 	asked     []*asked // by name
 	relevant  fieldSet // fields that some policy needs
-	encoder   *encoder
 	concerned sync.Map // fieldSet -> []*asked
 	kept      atomic.Int64
 }
@@ -36,7 +33,6 @@ type Judge struct {
 // [engine.Off] is not asked.
 func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, error) {
 	j := &Judge{program: p}
-	rules := map[*ast.Rule]bool{}
 	for _, x := range p.policies {
 		e, ok := enforcement[x.Name]
 		if !ok {
@@ -49,14 +45,12 @@ func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, erro
 		for _, n := range x.needs {
 			j.relevant |= n
 		}
-		maps.Copy(rules, x.rules)
 	}
 	for name := range enforcement {
 		if !slices.ContainsFunc(p.policies, func(x *policy) bool { return x.Name == name }) {
 			return nil, fmt.Errorf("there is no policy %q", name)
 		}
 	}
-	j.encoder = newEncoder(readPaths(p.compiler, rules))
 	return j, nil
 }
 
@@ -65,7 +59,7 @@ func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, erro
 // is asked again when the others have had their say.
 //
 // It returns by the deadline even where a policy does not: its evaluation then
-// ends by itself, without anybody waiting for it.
+// ends by itself, without anybody waiting for it, and reads nothing of the review any more.
 func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	list := j.concern(j.present(r))
 	if len(list) == 0 {
@@ -74,16 +68,21 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	if ctx.Err() != nil {
 		return late(list)
 	}
+	in, err := input.New(r)
+	if err != nil {
+		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
+	}
 	done := make(chan engine.Verdict, 1)
 	go func() {
 		reserveStack()
-		done <- j.judge(ctx, list, r)
+		done <- j.judge(ctx, list, in.Term())
 	}()
 	select {
 	case v := <-done:
 		return v
 	case <-ctx.Done():
 	}
+	in.Close()
 	return late(list)
 }
 
@@ -133,11 +132,7 @@ func reserveStack() { touch(&[64 << 10]byte{}) }
 func touch(room *[64 << 10]byte) { room[0] = 1 }
 
 // judge asks the policies, and those that are late once more.
-func (j *Judge) judge(ctx context.Context, list []*asked, r *engine.Review) engine.Verdict {
-	input, err := j.encode(r)
-	if err != nil {
-		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
-	}
+func (j *Judge) judge(ctx context.Context, list []*asked, input *ast.Term) engine.Verdict {
 	round := &round{Judge: j, input: input}
 	slow := list
 	if len(list) > 1 {
@@ -177,23 +172,6 @@ func (r *round) ask(ctx context.Context, list []*asked, left int) (slow []*asked
 		r.verdict.Failures = append(r.verdict.Failures, a.failure(err))
 	}
 	return slow
-}
-
-// encode turns the review into input. The encoder panics with an error where the
-// review is none that a border builds.
-func (j *Judge) encode(r *engine.Review) (input *ast.Term, err error) {
-	defer func() {
-		switch cause := recover().(type) {
-		case nil:
-		case runtime.Error:
-			err = panics.Error(cause)
-		case error:
-			err = cause
-		default:
-			err = panics.Error(cause)
-		}
-	}()
-	return ast.NewTerm(j.encoder.encode(r)), nil
 }
 
 // late is the verdict when nobody answered in time.

@@ -75,11 +75,11 @@ func (n *needs) term(t *ast.Term) fieldSet {
 
 func (n *needs) ref(ref ast.Ref) fieldSet {
 	if ref.HasPrefix(ast.InputRootRef) {
-		path := steps(ref)
-		if len(path) < 2 || path[0] != "changes" {
+		if len(ref) < 3 || ref[1].Value.Compare(ast.String("changes")) != 0 {
 			return 0
 		}
-		return fieldBit(engine.Field(path[1])) // no field is called "*"
+		field, _ := ref[2].Value.(ast.String)
+		return fieldBit(engine.Field(field))
 	}
 	if !ref.HasPrefix(ast.DefaultRootRef) {
 		return 0

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/internal/reviewtest"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/input"
 	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 	"github.com/nri-guard/nri-guard/policies"
 )
@@ -42,15 +43,31 @@ func oracle(tb testing.TB, c *ast.Compiler, data ast.Object, body ast.Body, inpu
 	return results, err
 }
 
+// parts is the input of a review, nothing of which has been looked at.
+func parts(tb testing.TB, r *engine.Review) *ast.Term {
+	tb.Helper()
+	in, err := input.New(r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return in.Term()
+}
+
+// whole is all of it.
+func whole(tb testing.TB, r *engine.Review) *ast.Term {
+	tb.Helper()
+	return plan.Solid(parts(tb, r))
+}
+
 // agree fails where a policy of the program answers otherwise than by the oracle.
 func agree(tb testing.TB, p *Program, r *engine.Review) {
 	tb.Helper()
 	j := newJudge(tb, p)
-	input := ast.NewTerm(newEncoder(nil).encode(r))
-	evaluation := p.plan.Begin(context.Background(), input)
+	all := whole(tb, r)
+	evaluation := p.plan.Begin(context.Background(), parts(tb, r))
 	for _, a := range j.asked {
 		var want, got engine.Verdict
-		results, err := oracle(tb, p.compiler, p.data, a.question(), input)
+		results, err := oracle(tb, p.compiler, p.data, a.question(), all)
 		switch {
 		case err != nil:
 			want.Failures = []engine.Failure{a.failure(err)}
@@ -62,7 +79,7 @@ func agree(tb testing.TB, p *Program, r *engine.Review) {
 		result, err := a.run(context.Background(), evaluation, 0)
 		if err != nil {
 			got.Failures = []engine.Failure{a.failure(err)}
-			evaluation = p.plan.Begin(context.Background(), input)
+			evaluation = p.plan.Begin(context.Background(), parts(tb, r))
 		} else {
 			a.answer(result, &got)
 		}

@@ -201,7 +201,7 @@ func (s *scope) every(e *ast.Every, then plan) step {
 
 func iterable(t *ast.Term) bool {
 	switch t.Value.(type) {
-	case *ast.Array, ast.Object, ast.Set:
+	case *Part, *ast.Array, ast.Object, ast.Set:
 		return true
 	}
 	return false

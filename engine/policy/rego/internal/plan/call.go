@@ -159,7 +159,7 @@ func hash(args []*ast.Term) int {
 
 func same(a, b []*ast.Term) bool {
 	for i := range a {
-		if a[i] != b[i] && !a[i].Equal(b[i]) {
+		if a[i] != b[i] && (isPart(a[i]) || isPart(b[i]) || !a[i].Equal(b[i])) {
 			return false
 		}
 	}
@@ -228,7 +228,8 @@ func (c *builtinCall) run(m *machine, f frame) (*ast.Term, bool) {
 		}
 	}
 	m.output = nil
-	err := c.function(m.context(c), m.args[start:len(m.args):len(m.args)], m.take)
+	operands := allSolid(m.args[start:len(m.args):len(m.args)])
+	err := c.function(m.context(c), operands, m.take)
 	t := m.output
 	m.args, m.output = m.args[:start], nil
 	if err != nil {
@@ -279,7 +280,8 @@ func (s *scope) relation(c *builtinCall, out *ast.Term, then plan) step {
 			m.args = append(m.args, c.hint)
 		}
 		last := more
-		err := c.function(m.context(c), m.args[start:len(m.args):len(m.args)], func(t *ast.Term) error {
+		operands := allSolid(m.args[start:len(m.args):len(m.args)])
+		err := c.function(m.context(c), operands, func(t *ast.Term) error {
 			if m.tick() {
 				last = halt
 				return topdown.Halt{Err: errStop}

@@ -47,7 +47,7 @@ func (s *scope) solutions(b *builder) value {
 				if t == nil {
 					return m.nothing()
 				}
-				m.found = append(m.found, t)
+				m.found = append(m.found, solid(t))
 			}
 			return more
 		}
@@ -120,7 +120,7 @@ func (s *scope) grouped(b *builder, keys []*ast.Term, direct value) value {
 		if !ok {
 			return nil
 		}
-		t, ok := g.byKeys.get(m.args[start:])
+		t, ok := g.byKeys.get(allSolid(m.args[start:]))
 		m.args = m.args[:start]
 		if !ok {
 			return direct(m, f)

@@ -30,7 +30,7 @@ type conflictValue struct {
 // add notes a value. One of a rule's is enough, unless it is the first.
 func (c *conflicts) add(source *ast.Rule, t *ast.Term) signal {
 	switch {
-	case len(c.values) > 0 && c.values[0].value.Equal(t):
+	case len(c.values) > 0 && equal(c.values[0].value, t):
 		return more
 	case len(c.values) == maxConflicts:
 		c.more = true

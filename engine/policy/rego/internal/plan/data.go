@@ -335,7 +335,7 @@ func (s *scope) leaves(p place) value {
 				return nil
 			}
 			if t != nil {
-				o.Insert(keys[i], t)
+				o.Insert(keys[i], solid(t))
 			}
 		}
 		return ast.NewTerm(o)

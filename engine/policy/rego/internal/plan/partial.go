@@ -64,15 +64,17 @@ func (s *scope) entry(source *ast.Rule) step {
 	return func(m *machine, f frame) signal {
 		at := make(ast.Ref, len(keys))
 		for i, k := range keys {
-			if at[i] = k(m, f); at[i] == nil {
+			t := k(m, f)
+			if t == nil {
 				return m.nothing()
 			}
+			at[i] = solid(t)
 		}
 		t := last(m, f)
 		if t == nil {
 			return m.nothing()
 		}
-		if !m.objects[len(m.objects)-1].insert(f[slotResult].Value.(ast.Object), source, at, t) {
+		if !m.objects[len(m.objects)-1].insert(f[slotResult].Value.(ast.Object), source, at, solid(t)) {
 			return m.fail(&topdown.Error{Code: topdown.ConflictErr, Location: source.Head.Location, Message: "object keys must be unique"})
 		}
 		return more

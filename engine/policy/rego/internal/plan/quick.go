@@ -3,6 +3,7 @@ package plan
 import (
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -28,10 +29,12 @@ func quickly(name string) quick {
 	case ast.Member.Name:
 		return func(operands []*ast.Term) *ast.Term {
 			if set, ok := operands[1].Value.(ast.Set); ok {
-				return ast.InternedTerm(set.Contains(operands[0]))
+				return ast.InternedTerm(set.Contains(solid(operands[0])))
 			}
 			return nil
 		}
+	case ast.ObjectKeys.Name:
+		return keys
 	case ast.Count.Name:
 		return count
 	case ast.Concat.Name:
@@ -42,9 +45,9 @@ func quickly(name string) quick {
 	return nil
 }
 
-func compared(equal bool) quick {
+func compared(want bool) quick {
 	return func(operands []*ast.Term) *ast.Term {
-		return ast.InternedTerm(operands[0].Equal(operands[1]) == equal)
+		return ast.InternedTerm(equal(operands[0], operands[1]) == want)
 	}
 }
 
@@ -61,6 +64,8 @@ func ofStrings(holds func(a, b string) bool) quick {
 
 func count(operands []*ast.Term) *ast.Term {
 	switch v := operands[0].Value.(type) {
+	case *Part:
+		return ast.InternedTerm(v.len())
 	case *ast.Array:
 		return ast.InternedTerm(v.Len())
 	case ast.Object:
@@ -92,59 +97,100 @@ func concat(operands []*ast.Term) *ast.Term {
 	return ast.StringTerm(text.String())
 }
 
-// prefixMatch looks for a prefix of a string among many. Most often these are the
-// same set each time, for which it keeps them in order.
+// keys is the set of an object's keys. Those of a part are known without its elements.
+func keys(operands []*ast.Term) *ast.Term {
+	p, ok := operands[0].Value.(*Part)
+	if !ok || p.names == nil {
+		return nil
+	}
+	set := ast.NewSet()
+	for i := range p.names {
+		if p.at(i) != nil {
+			set.Add(p.key(i))
+		}
+	}
+	return ast.NewTerm(set)
+}
+
+// prefixMatch looks for a prefix of strings among many. Most often these are the same
+// few sets each time, which it keeps in order from the second time on.
 type prefixMatch struct {
-	last atomic.Pointer[ast.Value] // the set of the call before
-	kept atomic.Pointer[prefixes]
+	kept [4]atomic.Pointer[prefixes]
+	next atomic.Uint32
 }
 
 // prefixes are strings in order, none of which begins with another.
 type prefixes struct {
-	of     ast.Value
+	of     ast.Set
+	sort   sync.Once
 	sorted []string
+	mixed  bool // there is something else in the set
 }
 
 func (p *prefixMatch) match(operands []*ast.Term) *ast.Term {
-	text, ok := operands[0].Value.(ast.String)
-	set, isSet := operands[1].Value.(ast.Set)
-	if !ok || !isSet {
-		return nil
-	}
-	if kept := p.kept.Load(); kept != nil && kept.of == ast.Value(set) {
-		return ast.InternedTerm(kept.match(string(text)))
-	}
-	if last := p.last.Load(); last == nil || *last != ast.Value(set) {
-		v := ast.Value(set)
-		p.last.Store(&v)
-		return nil
-	}
-	list, ok := newPrefixes(set)
+	set, ok := operands[1].Value.(ast.Set)
 	if !ok {
 		return nil
 	}
-	p.kept.Store(list)
-	return ast.InternedTerm(list.match(string(text)))
+	list := p.of(set)
+	if list == nil {
+		return nil
+	}
+	switch search := operands[0].Value.(type) {
+	case ast.String:
+		return ast.InternedTerm(list.match(string(search)))
+	case ast.Set:
+		return list.matchAny(search.Slice())
+	}
+	return nil
 }
 
-// newPrefixes sorts a set of strings; false where it holds anything else.
-func newPrefixes(set ast.Set) (*prefixes, bool) {
+// of returns the set in order, nil if it is not known yet or holds more than strings.
+func (p *prefixMatch) of(set ast.Set) *prefixes {
+	for i := range p.kept {
+		if list := p.kept[i].Load(); list != nil && list.of == set {
+			list.sort.Do(list.fill)
+			if list.mixed {
+				return nil
+			}
+			return list
+		}
+	}
+	i := p.next.Add(1) % uint32(len(p.kept))
+	p.kept[i].Store(&prefixes{of: set})
+	return nil
+}
+
+func (p *prefixes) fill() {
 	var list []string
-	for _, t := range set.Slice() {
+	for _, t := range p.of.Slice() {
 		s, ok := t.Value.(ast.String)
 		if !ok {
-			return nil, false
+			p.mixed = true
+			return
 		}
 		list = append(list, string(s))
 	}
 	slices.Sort(list)
-	p := &prefixes{of: set}
 	for _, s := range list {
 		if n := len(p.sorted); n == 0 || !strings.HasPrefix(s, p.sorted[n-1]) {
 			p.sorted = append(p.sorted, s)
 		}
 	}
-	return p, true
+}
+
+// matchAny says whether one of several strings begins with one of them; nil where
+// there is something else among these.
+func (p *prefixes) matchAny(search []*ast.Term) *ast.Term {
+	found := false
+	for _, t := range search {
+		s, ok := t.Value.(ast.String)
+		if !ok {
+			return nil
+		}
+		found = found || p.match(string(s))
+	}
+	return ast.InternedTerm(found)
 }
 
 // match says whether a string begins with one of them: that one is the last that

@@ -60,6 +60,8 @@ func (s *scope) scan(of value, key *ast.Term, use func(value) step) step {
 // scan visits the elements of a collection in their order.
 func (m *machine) scan(t *ast.Term, visit func(k, v *ast.Term) signal) signal {
 	switch c := t.Value.(type) {
+	case *Part:
+		return c.scan(m, visit)
 	case *ast.Array:
 		for i := range c.Len() {
 			if m.tick() {

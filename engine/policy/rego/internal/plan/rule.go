@@ -165,7 +165,7 @@ func (s *scope) result(source *ast.Rule) step {
 			return m.listing.add(source, t)
 		}
 		if f[slotResult] != nil {
-			if !f[slotResult].Equal(t) {
+			if !equal(f[slotResult], t) {
 				return m.fail(conflict(source))
 			}
 			return more
@@ -186,7 +186,7 @@ func (s *scope) element(source *ast.Rule) step {
 		if t == nil {
 			return m.nothing()
 		}
-		f[slotResult].Value.(ast.Set).Add(t)
+		f[slotResult].Value.(ast.Set).Add(solid(t))
 		return more
 	}
 }
@@ -335,21 +335,31 @@ func (r *resolver) Resolve(ref ast.Ref) (ast.Value, error) {
 	case ref[0].Equal(ast.FunctionArgRootDocument):
 		if n, ok := ref[1].Value.(ast.Number); ok {
 			if i, ok := n.Int(); ok && i >= 0 && i < len(r.operands) {
-				return r.operands[i].Value, nil
+				return known(r.operands[i])
 			}
 		}
 		return nil, ast.UnknownValueErr{}
 	case ref[0].Equal(ast.InputRootDocument):
-		if r.m.input == nil {
-			return nil, nil
+		t := r.m.input
+		for i := 1; i < len(ref) && t != nil; i++ {
+			t = get(t, ref[i])
 		}
-		v, err := r.m.input.Value.Find(ref[1:])
-		if err != nil {
+		if t == nil {
 			return nil, nil // undefined
 		}
-		return v, nil
+		return known(t)
 	}
 	return r.m.resolve(r.world, ref), nil
+}
+
+// known is what an index is told of a term. It asks about an object or a list hardly ever
+// for more than whether there is one, and not knowing leaves no rule out: all of a part is
+// not made for that.
+func known(t *ast.Term) (ast.Value, error) {
+	if isPart(t) {
+		return nil, ast.UnknownValueErr{}
+	}
+	return t.Value, nil
 }
 
 func conflict(source *ast.Rule) error {

@@ -77,9 +77,11 @@ func (s *scope) array(a *ast.Array) value {
 	return func(m *machine, f frame) *ast.Term {
 		terms := make([]*ast.Term, len(elements))
 		for i, e := range elements {
-			if terms[i] = e(m, f); terms[i] == nil {
+			t := e(m, f)
+			if t == nil {
 				return nil
 			}
+			terms[i] = solid(t)
 		}
 		return ast.NewTerm(ast.NewArray(terms...))
 	}
@@ -101,7 +103,7 @@ func (s *scope) object(o ast.Object) value {
 			if v == nil {
 				return nil
 			}
-			pairs[i] = [2]*ast.Term{k, v}
+			pairs[i] = [2]*ast.Term{solid(k), solid(v)}
 		}
 		return ast.NewTerm(ast.NewObject(pairs...))
 	}
@@ -114,7 +116,7 @@ func (s *scope) set(set ast.Set) value {
 		if !ok {
 			return nil
 		}
-		t := ast.SetTerm(m.args[start:]...)
+		t := ast.SetTerm(allSolid(m.args[start:])...)
 		m.args = m.args[:start]
 		return t
 	}
@@ -140,6 +142,10 @@ func dot(look access, of, key value) value {
 
 // get looks a key up in a value.
 func get(t, key *ast.Term) *ast.Term {
+	if p, ok := t.Value.(*Part); ok {
+		return p.get(key)
+	}
+	solid(key)
 	switch v := t.Value.(type) {
 	case ast.Object:
 		return v.Get(key)

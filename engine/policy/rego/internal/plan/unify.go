@@ -35,7 +35,7 @@ func (s *scope) equal(a, b value, then plan) step {
 		if y == nil {
 			return m.nothing()
 		}
-		if x != y && !x.Equal(y) {
+		if !equal(x, y) {
 			return more
 		}
 		return next(m, f)
@@ -88,7 +88,7 @@ func (s *scope) takeArray(v value, p *ast.Array, then plan) step {
 	}
 	next := from(0)
 	return store(v, slot, func(m *machine, f frame) signal {
-		if a, ok := f[slot].Value.(*ast.Array); !ok || a.Len() != n {
+		if a, ok := solid(f[slot]).Value.(*ast.Array); !ok || a.Len() != n {
 			return more
 		}
 		return next(m, f)
@@ -110,7 +110,7 @@ func (s *scope) takeObject(v value, p ast.Object, then plan) step {
 	}
 	next := from(0)
 	return store(v, slot, func(m *machine, f frame) signal {
-		if o, ok := f[slot].Value.(ast.Object); !ok || o.Len() != len(keys) {
+		if o, ok := solid(f[slot]).Value.(ast.Object); !ok || o.Len() != len(keys) {
 			return more
 		}
 		return next(m, f)

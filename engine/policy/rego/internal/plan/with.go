@@ -235,6 +235,7 @@ func replaced(m *machine, f frame, document *ast.Term, list []replacement) (*ast
 		if t == nil {
 			return nil, false
 		}
+		solid(t)
 		if slices.ContainsFunc(list[i+1:], func(other replacement) bool {
 			return len(other.target) > len(r.target) && other.target.HasPrefix(r.target)
 		}) {
@@ -245,7 +246,7 @@ func replaced(m *machine, f frame, document *ast.Term, list []replacement) (*ast
 			continue
 		}
 		if !copied && document != nil {
-			document = document.Copy()
+			document = solid(document).Copy()
 		}
 		copied = true
 		document = put(document, r.target, t)

@@ -1,0 +1,141 @@
+// Package input makes values of OPA's of a review, without JSON in between.
+//
+//	engine.Review -> Input -> plan.Part
+//
+// What the document looks like is the business of package document, whose shapes are
+// compiled here, once, to functions that make terms of Go values. Objects and lists are
+// parts: what policies do not look at is never made.
+package input
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/document"
+)
+
+// Input is what is made of one review while policies look at it. It is for one
+// evaluation after the other.
+type Input struct {
+	root *ast.Term
+
+	mu     sync.Mutex
+	closed bool
+	// Terms and places are taken from slabs, an allocation for many.
+	terms []ast.Term
+	free  []*ast.Term
+}
+
+// New returns the input of a review, of which little is read yet. It has an error where
+// the review is none that a border builds, exactly where [document.Marshal] has one.
+func New(r *engine.Review) (*Input, error) {
+	c := compiled()
+	if err := c.fit(r.Changes); err != nil {
+		return nil, err
+	}
+	in := &Input{}
+	in.root = c.review(in, reflect.ValueOf(r).Elem())
+	return in, nil
+}
+
+// compiler is what the shapes of the document were compiled to.
+type compiler struct {
+	review encode
+	boxes  map[engine.Field][]*document.Field // of a change of a field: those that could hold anything
+}
+
+var compiled = sync.OnceValue(func() *compiler {
+	shape := document.ReviewShape()
+	c := &compiler{review: object(shape), boxes: map[engine.Field][]*document.Field{}}
+	for _, f := range shape.Field("changes").Shape.Fields {
+		change := f.Shape.Elem
+		for i := range change.Fields {
+			if change.Fields[i].Boxed() {
+				c.boxes[engine.Field(f.Name)] = append(c.boxes[engine.Field(f.Name)], &change.Fields[i])
+			}
+		}
+	}
+	return c
+})
+
+// fit says what is wrong with changes whose field does not exist, or whose value is of
+// another type than the field's.
+func (c *compiler) fit(changes []*engine.Change) error {
+	for _, x := range changes {
+		boxes, ok := c.boxes[x.Field]
+		if !ok {
+			return fmt.Errorf("change %q is of field %q, which does not exist", engine.Brief(x.ID, 256), x.Field)
+		}
+		v := reflect.ValueOf(x).Elem()
+		for _, f := range boxes {
+			if value, presence := f.Of(v); presence == document.Present && !f.Shape.Fits(value) {
+				return fmt.Errorf("change %q: %s is of type %s", engine.Brief(x.ID, 256), f.Name, value.Type())
+			}
+		}
+	}
+	return nil
+}
+
+// Term is the document. Looking at it, and at what it holds, reads the review.
+func (in *Input) Term() *ast.Term { return in.root }
+
+// Close returns when nobody reads the review, nor will: whoever is still looking at the
+// input panics. It may be called at any time.
+func (in *Input) Close() {
+	in.mu.Lock()
+	in.closed = true
+	in.mu.Unlock()
+}
+
+const (
+	termsSlab  = 48
+	placesSlab = 128
+)
+
+var errClosed = errors.New("nobody waits for an answer any more")
+
+// enter begins to read the review, and panics where that may not be read any more.
+func (in *Input) enter() {
+	in.mu.Lock()
+	if in.closed {
+		in.mu.Unlock()
+		panic(errClosed)
+	}
+}
+
+func (in *Input) leave() { in.mu.Unlock() }
+
+func (in *Input) term(v ast.Value) *ast.Term {
+	if len(in.terms) == 0 {
+		in.terms = make([]ast.Term, termsSlab)
+	}
+	t := &in.terms[0]
+	in.terms = in.terms[1:]
+	t.Value = v
+	return t
+}
+
+// places returns room for n elements.
+func (in *Input) places(n int) []*ast.Term {
+	if n > len(in.free) {
+		if n > placesSlab/4 {
+			return make([]*ast.Term, n)
+		}
+		in.free = make([]*ast.Term, placesSlab)
+	}
+	p := in.free[:n:n]
+	in.free = in.free[n:]
+	return p
+}
+
+func (in *Input) string(text string) *ast.Term {
+	if text == "" {
+		return ast.InternedEmptyString
+	}
+	return in.term(ast.String(document.Valid(text)))
+}

@@ -1,0 +1,158 @@
+package input
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/document"
+	"github.com/nri-guard/nri-guard/engine/internal/reviewtest"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
+)
+
+// viaJSON is the document as JSON says it.
+func viaJSON(t testing.TB, r *engine.Review) any {
+	t.Helper()
+	text, err := document.Marshal(r, document.Options{Effective: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var doc any
+	if err := d.Decode(&doc); err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+func wantValue(t testing.TB, got ast.Value, doc any) {
+	t.Helper()
+	want := ast.MustInterfaceToValue(doc)
+	if got.Compare(want) == 0 && got.Hash() == want.Hash() {
+		return
+	}
+	lines := func(v ast.Value) string {
+		text, err := json.MarshalIndent(ast.MustJSON(v), "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	t.Fatalf("not what JSON says (-want +got):\n%s", cmp.Diff(lines(want), lines(got)))
+}
+
+// whole is all of the document.
+func whole(t testing.TB, r *engine.Review) ast.Value {
+	t.Helper()
+	in, err := New(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan.Solid(in.Term()).Value
+}
+
+func TestInputIsTheDocument(t *testing.T) {
+	for _, r := range []*engine.Review{reviewtest.Rich(), reviewtest.Reference(), {Version: 1}, {}} {
+		wantValue(t, whole(t, r), viaJSON(t, r))
+	}
+	for seed := range uint64(300) {
+		r := reviewtest.Random(rand.New(rand.NewPCG(seed, 2)))
+		wantValue(t, whole(t, r), viaJSON(t, r))
+	}
+}
+
+func FuzzInput(f *testing.F) {
+	f.Add(uint64(1), uint64(2))
+	f.Fuzz(func(t *testing.T, a, b uint64) {
+		r := reviewtest.Random(rand.New(rand.NewPCG(a, b)))
+		wantValue(t, whole(t, r), viaJSON(t, r))
+	})
+}
+
+// What one review left behind does not show in the next, nor in one at a time.
+func TestInputConcurrently(t *testing.T) {
+	done := make(chan bool)
+	for seed := range uint64(8) {
+		go func() {
+			defer func() { done <- true }()
+			for i := range uint64(20) {
+				r := reviewtest.Random(rand.New(rand.NewPCG(seed, i)))
+				want := ast.MustInterfaceToValue(viaJSON(t, r))
+				if got := whole(t, r); got.Compare(want) != 0 {
+					t.Errorf("seed %d, %d: not what JSON says", seed, i)
+				}
+			}
+		}()
+	}
+	for range 8 {
+		<-done
+	}
+}
+
+// Where there is no document there is no input either.
+func TestNewRefuses(t *testing.T) {
+	for want, c := range map[string]engine.Change{
+		`change "x" is of field "mounts", which does not exist`: {ID: "x", Field: "mounts"},
+		`change "x": value is of type string`:                   {ID: "x", Field: engine.MountPoint, Value: "text"},
+		`change "x": value is of type engine.Mount`:             {ID: "x", Field: engine.DeviceNode, Value: &engine.Mount{}},
+		`change "x": old is of type int`:                        {ID: "x", Field: engine.Env, Old: 1},
+		`change "x": value is of type float64`:                  {ID: "x", Field: engine.Resource, Value: 1.5},
+	} {
+		if _, err := New(&engine.Review{Changes: []*engine.Change{&c}}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+// TestPartsOfIt: what is looked at one by one is what all of it is.
+func TestPartsOfIt(t *testing.T) {
+	for seed := range uint64(100) {
+		r := reviewtest.Random(rand.New(rand.NewPCG(seed, 3)))
+		in, err := New(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := whole(t, r)
+		rng := rand.New(rand.NewPCG(seed, 4))
+		var visit func(path ast.Ref, want ast.Value)
+		visit = func(path ast.Ref, want ast.Value) {
+			if rng.IntN(3) == 0 {
+				got, err := in.Term().Value.Find(path)
+				if err != nil || want.Compare(got) != 0 {
+					t.Fatalf("%v: got %v, %v, want %v", path, got, err, want)
+				}
+			}
+			switch want := want.(type) {
+			case ast.Object:
+				want.Foreach(func(k, v *ast.Term) { visit(path.Append(k), v.Value) })
+			case *ast.Array:
+				for i := range want.Len() {
+					visit(path.Append(ast.InternedTerm(i)), want.Elem(i).Value)
+				}
+			}
+		}
+		visit(nil, all)
+	}
+}
+
+// TestClose: nothing is read of a review whose input is closed.
+func TestClose(t *testing.T) {
+	in, err := New(reviewtest.Reference())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Close()
+	defer func() {
+		if cause := recover(); cause != errClosed {
+			t.Errorf("got %v", cause)
+		}
+	}()
+	plan.Solid(in.Term())
+	t.Error("it was read")
+}
