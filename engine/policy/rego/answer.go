@@ -8,7 +8,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 
 	"github.com/nri-guard/nri-guard/engine"
-	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
 // The keys of an entry that is an object.
@@ -17,16 +16,22 @@ const (
 	keyChange  = "change"
 )
 
+// answer is what a policy's rules have given.
+type answer struct{ denied, warned *ast.Term }
+
 // answer adds to the verdict what one policy answered. Whatever is no well-formed
 // answer is a failure of the policy.
-func (a *asked) answer(result plan.Result, v *engine.Verdict) {
-	violations, err1 := a.entries(result[denied])
+func (a *asked) answer(result answer, v *engine.Verdict) {
+	violations, err1 := a.entries(result.denied)
 	v.Violations = append(v.Violations, violations...)
 	var err2 error
 	if a.warns {
 		var warnings []engine.Violation
-		warnings, err2 = a.entries(result[warned])
+		warnings, err2 = a.entries(result.warned)
 		v.Warnings = append(v.Warnings, warnings...)
+	}
+	if err1 == nil && err2 == nil {
+		return
 	}
 	if err := errors.Join(err1, err2); err != nil {
 		v.Failures = append(v.Failures, a.failure(err))
@@ -41,6 +46,9 @@ func (a *asked) entries(t *ast.Term) ([]engine.Violation, error) {
 	set, ok := t.Value.(ast.Set)
 	if !ok {
 		return nil, fmt.Errorf("its answer is of type %s and not a set", ast.ValueName(t.Value))
+	}
+	if set.Len() == 0 {
+		return nil, nil
 	}
 	var list []engine.Violation
 	var errs []error

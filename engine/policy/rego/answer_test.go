@@ -27,10 +27,10 @@ func TestAnswer(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := &asked{&policy{Policy: Policy{Name: "p"}, warns: true}, engine.Strip}
-			result := plan.Result{}
-			for v, text := range map[ast.Var]string{denied: tt.deny, warned: tt.warn} {
+			var result answer
+			for to, text := range map[**ast.Term]string{&result.denied: tt.deny, &result.warned: tt.warn} {
 				if text != "" {
-					result[v] = ast.MustParseTerm(text)
+					*to = ast.MustParseTerm(text)
 				}
 			}
 			var v engine.Verdict

@@ -133,12 +133,13 @@ func touch(room *[64 << 10]byte) { room[0] = 1 }
 
 // judge asks the policies, and those that are late once more.
 func (j *Judge) judge(ctx context.Context, list []*asked, input *ast.Term) engine.Verdict {
-	round := &round{Judge: j, input: input}
+	round := &round{Judge: j, input: input, budget: budget{ctx: ctx}}
+	round.limit = round.spent
 	slow := list
 	if len(list) > 1 {
-		slow = round.ask(ctx, list, len(list))
+		slow = round.ask(list, len(list))
 	}
-	for _, a := range round.ask(ctx, slow, 1) {
+	for _, a := range round.ask(slow, 1) {
 		round.verdict.Failures = append(round.verdict.Failures, a.failure(errLate))
 	}
 	return round.verdict
@@ -147,6 +148,8 @@ func (j *Judge) judge(ctx context.Context, list []*asked, input *ast.Term) engin
 // round is the asking of policies about one review.
 type round struct {
 	*Judge
+	budget
+	limit      plan.Limit
 	input      *ast.Term
 	evaluation *plan.Evaluation // what one policy found others need not find again
 	verdict    engine.Verdict
@@ -154,12 +157,13 @@ type round struct {
 
 // ask asks policies one after the other, each of which gets its share of the time,
 // and returns those that were late. Some shares are left at the end.
-func (r *round) ask(ctx context.Context, list []*asked, left int) (slow []*asked) {
+func (r *round) ask(list []*asked, left int) (slow []*asked) {
 	for i, a := range list {
 		if r.evaluation == nil {
-			r.evaluation = r.program.plan.Begin(ctx, r.input)
+			r.evaluation = r.program.plan.Begin(r.ctx, r.input)
 		}
-		result, err := a.run(ctx, r.evaluation, share(ctx, len(list)-i+left))
+		r.share(len(list) - i + left)
+		result, err := a.run(r.evaluation, r.limit)
 		if err == nil {
 			a.answer(result, &r.verdict)
 			continue

@@ -41,46 +41,47 @@ type asked struct {
 // errLate is given for a policy that had no answer in its time.
 var errLate = errors.New("it had no answer in time")
 
-// run asks the policy. It ends soon after ctx does or the budget is spent, unless
-// that is zero.
-func (a *asked) run(ctx context.Context, e *plan.Evaluation, budget time.Duration) (result plan.Result, err error) {
+// run asks the policy. It ends soon after the limit is reached.
+func (a *asked) run(e *plan.Evaluation, limit plan.Limit) (result answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = panics.Error(cause)
 		}
 	}()
 	results := 0
-	err = a.query.Run(e, limit(ctx, budget), func(r plan.Result) error {
+	err = a.query.Run(e, limit, func(r plan.Result) error {
 		results++
-		result = r
+		result = answer{r.Get(denied), r.Get(warned)}
 		return nil
 	})
 	switch {
 	case topdown.IsCancel(err):
-		return nil, errLate
+		return answer{}, errLate
 	case err != nil:
-		return nil, err
+		return answer{}, err
 	case results != 1:
-		return nil, fmt.Errorf("it gave %d answers instead of one", results)
+		return answer{}, fmt.Errorf("it gave %d answers instead of one", results)
 	}
 	return result, nil
 }
 
-// limit says when an evaluation has had its time.
-func limit(ctx context.Context, budget time.Duration) plan.Limit {
-	if budget == 0 {
-		return func() bool { return ctx.Err() != nil }
-	}
-	start := time.Now()
-	return func() bool { return ctx.Err() != nil || time.Since(start) >= budget }
+// budget is the time that an evaluation has.
+type budget struct {
+	ctx  context.Context
+	ends time.Time // zero: with ctx
 }
 
-// share returns what part of the time that is left until the deadline each of n
-// takers gets; 0 where there is no deadline.
-func share(ctx context.Context, n int) time.Duration {
-	deadline, ok := ctx.Deadline()
+// spent says whether it has had its time.
+func (b *budget) spent() bool {
+	return b.ctx.Err() != nil || !b.ends.IsZero() && !time.Now().Before(b.ends)
+}
+
+// share begins the share of one of n takers of the time that is left until the deadline.
+func (b *budget) share(n int) {
+	deadline, ok := b.ctx.Deadline()
 	if !ok {
-		return 0
+		return
 	}
-	return max(time.Until(deadline)/time.Duration(n), 1)
+	now := time.Now()
+	b.ends = now.Add(max(deadline.Sub(now)/time.Duration(n), 1))
 }

@@ -3,6 +3,7 @@ package input
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -149,8 +150,8 @@ func TestClose(t *testing.T) {
 	}
 	in.Close()
 	defer func() {
-		if cause := recover(); cause != errClosed {
-			t.Errorf("got %v", cause)
+		if err, ok := recover().(error); !ok || !errors.Is(err, errClosed) {
+			t.Errorf("got %v", err)
 		}
 	}()
 	plan.Solid(in.Term())

@@ -79,7 +79,7 @@ func object(shape *document.Shape) encode {
 	}
 	return func(in *Input, v reflect.Value) *ast.Term {
 		s := &structured{members: m, in: in, v: v}
-		s.Object(s, m.names, in.places(len(m.names)))
+		s.Sparse(s, m.names, in.places(len(m.names)))
 		return in.term(&s.Part)
 	}
 }

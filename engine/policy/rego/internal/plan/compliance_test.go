@@ -93,12 +93,14 @@ func compare(t *testing.T, c cases.TestCase, version ast.RegoVersion) (why strin
 	if err != nil {
 		return err.Error()
 	}
-	got, gotErr := run(p, q, input)
-	if (wantErr == nil) != (gotErr == nil) || wantErr != nil && wantErr.Error() != gotErr.Error() {
-		t.Fatalf("error %v, want %v", gotErr, wantErr)
-	}
-	if wantErr == nil && !slices.Equal(got, want) {
-		t.Fatalf("got %v\nwant %v", got, want)
+	for _, shown := range []*ast.Term{input, parted(input)} {
+		got, gotErr := run(p, q, shown)
+		if (wantErr == nil) != (gotErr == nil) || wantErr != nil && wantErr.Error() != gotErr.Error() {
+			t.Fatalf("error %v, want %v", gotErr, wantErr)
+		}
+		if wantErr == nil && !slices.Equal(got, want) {
+			t.Fatalf("got %v\nwant %v", got, want)
+		}
 	}
 	return ""
 }
@@ -126,7 +128,7 @@ func run(p *plan.Program, q *plan.Query, input *ast.Term) ([]string, error) {
 	deadline := time.Now().Add(10 * time.Second)
 	var results []string
 	err := q.Run(p.Begin(context.Background(), input), func() bool { return time.Now().After(deadline) }, func(r plan.Result) error {
-		results = append(results, show(r))
+		results = append(results, show(r.All()))
 		return nil
 	})
 	return results, err

@@ -45,7 +45,7 @@ func TestNothingOfAnInputIsKept(t *testing.T) {
 			for _, input := range []string{`{"v": 1}`, `{"v": 2}`, `{"v": 1}`, `{}`} {
 				in := ast.MustParseTerm(input)
 				want, wantErr := byTopdown(c, ast.NewObject(), in, body)
-				got, gotErr := run(p, q, in)
+				got, gotErr := run(p, q, parted(in))
 				if wantErr != nil || gotErr != nil {
 					t.Fatalf("%s: error %v, want %v", input, gotErr, wantErr)
 				}

@@ -53,9 +53,11 @@ type machine struct {
 	outside []environment // what with has replaced
 	yield   func(Result) error
 
-	builtin topdown.BuiltinContext
-	output  *ast.Term
-	take    func(*ast.Term) error
+	resolver resolver // of the index that is being asked
+	results  []*ast.Term
+	builtin  topdown.BuiltinContext
+	output   *ast.Term
+	take     func(*ast.Term) error
 }
 
 // memory is what the evaluation remembers of an input and data.

@@ -15,14 +15,15 @@ import (
 type Part struct {
 	elements Elements
 	names    []string // of an object, in order; nil is a list
+	sparse   bool     // not every name need be a key
 	made     []*ast.Term
 	all      ast.Value
 }
 
 // Elements makes the elements of a part.
 type Elements interface {
-	// Element makes the element at a place; nil where an object has no such key after
-	// all. It is asked once for each.
+	// Element makes the element at a place; nil where a sparse object has no such key.
+	// It is asked once for each.
 	Element(i int) *ast.Term
 	// Key is the key of an element of an object.
 	Key(i int) *ast.Term
@@ -35,6 +36,12 @@ var absent = &ast.Term{Value: ast.InternedNullValue}
 // different; made has a place for each.
 func (p *Part) Object(e Elements, names []string, made []*ast.Term) {
 	p.elements, p.names, p.made = e, names, made
+}
+
+// Sparse makes p an object that may lack some of the keys.
+func (p *Part) Sparse(e Elements, names []string, made []*ast.Term) {
+	p.Object(e, names, made)
+	p.sparse = true
 }
 
 // List makes p a list with as many elements as made has places.
@@ -122,11 +129,14 @@ func (p *Part) get(key *ast.Term) *ast.Term {
 	return nil
 }
 
+// has says whether there is an element at a place.
+func (p *Part) has(i int) bool { return !p.sparse || p.at(i) != nil }
+
 // len is how many elements there are.
 func (p *Part) len() int {
 	n := 0
 	for i := range p.made {
-		if p.at(i) != nil {
+		if p.has(i) {
 			n++
 		}
 	}

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -52,11 +53,11 @@ func (p *Program) Query(body ast.Body) (q *Query, err error) {
 			}
 		}
 		return func(m *machine, f frame) signal {
-			result := make(Result, len(q.vars))
-			for i, slot := range q.slots {
-				result[q.vars[i]] = f[slot]
+			m.results = m.results[:0]
+			for _, slot := range q.slots {
+				m.results = append(m.results, solid(f[slot]))
 			}
-			if err := m.yield(result); err != nil {
+			if err := m.yield(Result{q.vars, m.results}); err != nil {
 				return m.fail(err)
 			}
 			return more
@@ -66,8 +67,29 @@ func (p *Program) Query(body ast.Body) (q *Query, err error) {
 	return q, nil
 }
 
-// Result is what a solution of a query gives its variables.
-type Result map[ast.Var]*ast.Term
+// Result is what a solution of a query gives its variables, until there is another one
+// of the same evaluation.
+type Result struct {
+	vars   []ast.Var
+	values []*ast.Term
+}
+
+// Get returns the value of a variable of the query's, nil for any other.
+func (r Result) Get(v ast.Var) *ast.Term {
+	if i := slices.Index(r.vars, v); i >= 0 {
+		return r.values[i]
+	}
+	return nil
+}
+
+// All returns the values of all variables.
+func (r Result) All() map[ast.Var]*ast.Term {
+	all := make(map[ast.Var]*ast.Term, len(r.vars))
+	for i, v := range r.vars {
+		all[v] = r.values[i]
+	}
+	return all
+}
 
 // Evaluation is what queries about one input share: what one has found out, the
 // others need not find out again. It is for one at a time, and of no use any more

@@ -105,7 +105,7 @@ func keys(operands []*ast.Term) *ast.Term {
 	}
 	set := ast.NewSet()
 	for i := range p.names {
-		if p.at(i) != nil {
+		if p.has(i) {
 			set.Add(p.key(i))
 		}
 	}

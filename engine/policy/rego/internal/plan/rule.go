@@ -186,6 +186,9 @@ func (s *scope) element(source *ast.Rule) step {
 		if t == nil {
 			return m.nothing()
 		}
+		if f[slotResult] == nil {
+			f[slotResult] = ast.SetTerm()
+		}
 		f[slotResult].Value.(ast.Set).Add(solid(t))
 		return more
 	}
@@ -232,7 +235,8 @@ func (r *ruleset) evaluate(m *machine, v *variant, params, operands []*ast.Term)
 	if m.tick() {
 		return nil
 	}
-	candidates, err := r.index.Lookup(&resolver{m, r.world, operands})
+	m.resolver = resolver{m, r.world, operands}
+	candidates, err := r.index.Lookup(&m.resolver)
 	if err != nil {
 		m.fail(err)
 		return nil
@@ -302,7 +306,7 @@ func (r *single) try(source *ast.Rule) (produced bool, sig signal) {
 
 // collect evaluates rules whose values make one set or object.
 func (r *ruleset) collect(m *machine, v *variant, candidates *ast.IndexResult, params []*ast.Term) *ast.Term {
-	result := ast.SetTerm()
+	var result *ast.Term // of a set none until there is an element
 	if !r.set {
 		result = ast.ObjectTerm()
 		m.objects = append(m.objects, &object{ruleset: r})
@@ -318,6 +322,10 @@ func (r *ruleset) collect(m *machine, v *variant, candidates *ast.IndexResult, p
 		if sig == halt {
 			return nil
 		}
+		result = f[slotResult]
+	}
+	if result == nil {
+		return ast.InternedEmptySet
 	}
 	return result
 }
