@@ -90,7 +90,7 @@ func TestParts(t *testing.T) {
 		"walk":               {`p := [x | walk(input.a, [_, x]); is_number(x)]`, `result=[1, 2]`, 1},
 		"with":               {"p := x if x := q with input.a as 3\n\nq := [input.a, input.c]", `result=[3, [1]]`, 4},
 		"with a part":        {"p := x if x := q with input.a as input.c\n\nq := input.a", `result=[1]`, 4},
-		"data with a part":   {"p := data.x with data.x as input.c", `result=[1]`, 1},
+		"data with a part":   {"p := x if x := q with data.t.r as input.c\n\nq := r\n\nr := 1", `result=[1]`, 1},
 		"nobody's":           {`p := [input.e, input.e.f]`, ``, 1},
 		"a conflict of them": {"p := input.c\n\np := input.d", `result=[1]`, 2},
 	} {
