@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -163,17 +164,19 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.rules.Policies = tt.judge
-			r := tt.review
-			if r == nil {
-				r = review()
-			}
-			d := engine.New(tt.rules).Decide(t.Context(), r)
-			wantReasons(t, d, tt.reasons)
-			if (d.Approved != nil) != d.Allowed || d.Stripped != nil {
-				t.Errorf("allowed %v, approved %v, stripped %v", d.Allowed, d.Approved, d.Stripped)
-			}
-			if d.Revision != "r1" {
-				t.Errorf("revision %q", d.Revision)
+			for _, ctx := range []context.Context{t.Context(), engine.Unguard(t.Context())} {
+				r := tt.review
+				if r == nil {
+					r = review()
+				}
+				d := engine.New(tt.rules).Decide(ctx, r)
+				wantReasons(t, d, tt.reasons)
+				if (d.Approved != nil) != d.Allowed || d.Stripped != nil {
+					t.Errorf("allowed %v, approved %v, stripped %v", d.Allowed, d.Approved, d.Stripped)
+				}
+				if d.Revision != "r1" {
+					t.Errorf("revision %q", d.Revision)
+				}
 			}
 		})
 	}
@@ -265,6 +268,50 @@ func TestRecorderThatHangs(t *testing.T) {
 	if d := engine.New(rules).Decide(t.Context(), review()); !d.Allowed {
 		t.Errorf("best effort: %v", d.Reasons())
 	}
+}
+
+// TestUnguarded: where nobody guards it, a decision is made by the goroutine that asks,
+// and what is recorded too late is a denial all the same.
+func TestUnguarded(t *testing.T) {
+	here := goroutine()
+	if there := make(chan string); true {
+		go func() { there <- goroutine() }()
+		if <-there == here {
+			t.Fatal("goroutines cannot be told apart")
+		}
+	}
+	var by []string
+	kept := &recorder{do: func() error {
+		by = append(by, goroutine())
+		time.Sleep(30 * time.Millisecond)
+		return nil
+	}}
+	rules := engine.Rules{Timeout: 10 * time.Millisecond, Recorder: kept, Policies: judge(func(ctx context.Context, _ *engine.Review) engine.Verdict {
+		by = append(by, goroutine())
+		if !engine.Unguarded(ctx) {
+			t.Error("policies do not know")
+		}
+		return engine.Verdict{}
+	})}
+	d := engine.New(rules).Decide(engine.Unguard(t.Context()), review())
+	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: context deadline exceeded"})
+	if !slices.Equal(by, []string{here, here, here}) {
+		t.Errorf("done by %v, want %s", by, here)
+	}
+	if len(kept.got) != 2 || !kept.got[0].Allowed || kept.got[1].Allowed || kept.got[1].ID != d.ID {
+		t.Errorf("recorded %+v", kept.got)
+	}
+	rules.RecordBestEffort = true
+	if d := engine.New(rules).Decide(engine.Unguard(t.Context()), review()); !d.Allowed {
+		t.Errorf("best effort: %v", d.Reasons())
+	}
+}
+
+// goroutine names the one that asks.
+func goroutine() string {
+	text := make([]byte, 32)
+	name, _, _ := strings.Cut(string(text[:runtime.Stack(text, false)]), " [")
+	return name
 }
 
 // The same review and rules give the same decision.

@@ -4,12 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/nri-guard/nri-guard/engine/internal/deadline"
 )
 
 // DefaultTimeout is how long a decision may take when [Rules.Timeout] is zero.
@@ -18,7 +21,8 @@ const DefaultTimeout = 500 * time.Millisecond
 // Policies judges reviews. It is safe for concurrent use.
 type Policies interface {
 	// Judge asks every policy and collects what they say. It returns by the
-	// deadline of ctx, with a [Failure] for each policy that had no answer.
+	// deadline of ctx, with a [Failure] for each policy that had no answer; where ctx
+	// is [Unguarded] no later than its policies, and reads nothing of r afterwards.
 	Judge(ctx context.Context, r *Review) Verdict
 	// Revision names what the policies were loaded from: the same sources and
 	// configuration give the same revision.
@@ -90,12 +94,13 @@ func (e *Engine) Rules() Rules {
 
 // Decide answers a review. It returns no error: whatever goes wrong is in the
 // decision, and denies. It marks the review's changes as granted where they are;
-// the review must not be used by anybody else meanwhile.
+// the review must not be used by anybody else meanwhile. What takes longer than it may is
+// left to itself, unless ctx is [Unguarded].
 func (e *Engine) Decide(ctx context.Context, r *Review) *Decision {
 	rules := e.Rules()
 	start := time.Now()
 	d := &Decision{ID: newID(), Time: start.UTC()}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(rules.Timeout, DefaultTimeout))
+	ctx, cancel := deadline.With(ctx, cmp.Or(rules.Timeout, DefaultTimeout))
 	defer cancel()
 
 	rules.decide(ctx, r, d)
@@ -266,73 +271,6 @@ func missing(before, after []*Change) []*Change {
 	return gone
 }
 
-// record tells the recorder, which has as long as a decision may take. A decision
-// that cannot be recorded denies.
-func (rules *Rules) record(ctx context.Context, r *Review, d *Decision) {
-	if rules.Recorder == nil || r == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(rules.Timeout, DefaultTimeout))
-	defer cancel()
-	written := *d // the recorder may be reading it still when it is given up
-	done := make(chan error, 1)
-	var settled atomic.Bool // whether it was written in time or not
-	go func() {
-		err := rules.tell(ctx, r, &written)
-		switch {
-		case settled.CompareAndSwap(false, true):
-			done <- err
-		case err == nil && !rules.RecordBestEffort:
-			rules.revoke(ctx, r, &written, "the decision could not be recorded in time")
-		}
-	}()
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		if !settled.CompareAndSwap(false, true) {
-			err = <-done
-			break
-		}
-		err = fmt.Errorf("it was not written in time: %w", context.Cause(ctx))
-	}
-	if err != nil && !rules.RecordBestEffort {
-		d.fail("the decision could not be recorded: " + err.Error())
-	}
-}
-
-// Revoke records that the answer to a review was a denial after all, as nobody
-// waited for the decision any more. Where that was recorded as allowed, this is a
-// second record with the same [Decision.ID], which is the one that counts.
-func (e *Engine) Revoke(ctx context.Context, r *Review, d *Decision, why string) {
-	rules := e.Rules()
-	if rules.Recorder != nil && r != nil {
-		rules.revoke(ctx, r, d, why)
-	}
-}
-
-func (rules *Rules) revoke(ctx context.Context, r *Review, d *Decision, why string) {
-	if !d.Allowed {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(rules.Timeout, DefaultTimeout))
-	defer cancel()
-	denied := *d
-	denied.Failures = slices.Clone(d.Failures)
-	denied.fail(why)
-	_ = rules.tell(ctx, r, &denied) // there is nobody to tell, and the answer is no already
-}
-
-// tell calls the recorder; a panic is an error.
-func (rules *Rules) tell(ctx context.Context, r *Review, d *Decision) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	return rules.Recorder.Record(ctx, r, d)
-}
-
 // fail adds a failure that denies.
 func (d *Decision) fail(message string) {
 	d.Failures = append(d.Failures, Failure{Message: Brief(message, maxMessage)})
@@ -376,5 +314,12 @@ func newID() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+	text := make([]byte, 0, 36)
+	for i, part := range [][]byte{b[:4], b[4:6], b[6:8], b[8:10], b[10:]} {
+		if i > 0 {
+			text = append(text, '-')
+		}
+		text = hex.AppendEncode(text, part)
+	}
+	return string(text)
 }

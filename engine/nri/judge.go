@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/internal/deadline"
 )
 
 // Decider decides reviews, as an [engine.Engine] does.
@@ -74,7 +75,7 @@ func (j *Judge) decide(ctx context.Context, t *terms, limit time.Duration, op en
 		}
 	}()
 	defer recovered(ctx, &err)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := deadline.With(ctx, limit)
 	defer cancel()
 	r = understand(ctx, op, func() *engine.Review { return build(&t.border) })
 	return r, j.decider.Decide(ctx, r)
@@ -104,7 +105,7 @@ func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build f
 		}
 	})
 	defer last.Stop()
-	r, d := j.decide(ctx, t, patience*2/3, op, build)
+	r, d := j.decide(engine.Unguard(ctx), t, patience*2/3, op, build)
 	if answered.CompareAndSwap(false, true) {
 		return d
 	}
