@@ -281,10 +281,11 @@ func TestUnguarded(t *testing.T) {
 		}
 	}
 	var by []string
+	var failure error
 	kept := &recorder{do: func() error {
 		by = append(by, goroutine())
 		time.Sleep(30 * time.Millisecond)
-		return nil
+		return failure
 	}}
 	rules := engine.Rules{Timeout: 10 * time.Millisecond, Recorder: kept, Policies: judge(func(ctx context.Context, _ *engine.Review) engine.Verdict {
 		by = append(by, goroutine())
@@ -300,6 +301,12 @@ func TestUnguarded(t *testing.T) {
 	}
 	if len(kept.got) != 2 || !kept.got[0].Allowed || kept.got[1].Allowed || kept.got[1].ID != d.ID {
 		t.Errorf("recorded %+v", kept.got)
+	}
+	failure = errors.New("nobody waits")
+	d = engine.New(rules).Decide(engine.Unguard(t.Context()), review())
+	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: nobody waits"})
+	if len(kept.got) != 3 {
+		t.Errorf("what was not written is written again: %+v", kept.got)
 	}
 	rules.RecordBestEffort = true
 	if d := engine.New(rules).Decide(engine.Unguard(t.Context()), review()); !d.Allowed {

@@ -25,36 +25,34 @@ func (rules *Rules) record(ctx context.Context, r *Review, d *Decision) {
 }
 
 // tellInTime tells the recorder. What it writes too late is revoked.
-func (rules *Rules) tellInTime(ctx context.Context, r *Review, d *Decision) (err error) {
-	const late, tooLate = "it was not written in time: %w", "the decision could not be recorded in time"
-	written := *d // the recorder may be reading it still when it is given up
-	if Unguarded(ctx) {
-		if err = rules.tell(ctx, r, &written); err == nil && ctx.Err() != nil && !rules.RecordBestEffort {
-			rules.revoke(ctx, r, &written, tooLate)
-			err = fmt.Errorf(late, context.Cause(ctx))
+func (rules *Rules) tellInTime(ctx context.Context, r *Review, d *Decision) error {
+	const late = "it was not written in time: %w"
+	written := *d           // the recorder may be reading it still when it is given up
+	var settled atomic.Bool // whether it was written in time or not
+	tell := func() error {
+		err := rules.tell(ctx, r, &written)
+		if ctx.Err() == nil && settled.CompareAndSwap(false, true) {
+			return err
 		}
-		return err
+		if err == nil && !rules.RecordBestEffort {
+			rules.revoke(ctx, r, &written, "the decision could not be recorded in time")
+		}
+		return fmt.Errorf(late, cmp.Or(err, context.Cause(ctx)))
+	}
+	if Unguarded(ctx) {
+		return tell()
 	}
 	done := make(chan error, 1)
-	var settled atomic.Bool // whether it was written in time or not
-	go func() {
-		err := rules.tell(ctx, r, &written)
-		switch {
-		case settled.CompareAndSwap(false, true):
-			done <- err
-		case err == nil && !rules.RecordBestEffort:
-			rules.revoke(ctx, r, &written, tooLate)
-		}
-	}()
+	go func() { done <- tell() }()
 	select {
-	case err = <-done:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 	}
-	if !settled.CompareAndSwap(false, true) {
-		return <-done
+	if settled.CompareAndSwap(false, true) {
+		return fmt.Errorf(late, context.Cause(ctx))
 	}
-	return fmt.Errorf(late, context.Cause(ctx))
+	return <-done
 }
 
 // Revoke records that the answer to a review was a denial after all, as nobody

@@ -157,8 +157,13 @@ func (r *recorder) Record(ctx context.Context, review *engine.Review, d *engine.
 	if r.next != nil {
 		err = r.next.Record(ctx, review, d)
 	}
-	if err == nil {
-		err = context.Cause(ctx) // the engine has given it up
+	if err == nil && ctx.Err() != nil {
+		r.metrics.unrecorded.Inc()
+		if d.Allowed && !r.bestEffort {
+			return nil // the engine has given it up, and has it recorded again as denied
+		}
+		r.metrics.count(review, d, outcomeOf(d))
+		return nil
 	}
 	outcome := outcomeOf(d)
 	if err != nil {

@@ -88,6 +88,39 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
+// slow takes its time for the first decision.
+type slow struct{ told []bool }
+
+func (s *slow) Record(ctx context.Context, _ *engine.Review, d *engine.Decision) error {
+	if s.told = append(s.told, d.Allowed); len(s.told) == 1 {
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// TestLate: what is recorded too late counts once, as the denial that it becomes.
+func TestLate(t *testing.T) {
+	for _, ctx := range []context.Context{t.Context(), engine.Unguard(t.Context())} {
+		m, next := metrics.New(), &slow{}
+		d := engine.New(engine.Rules{Policies: judge{}, Timeout: 20 * time.Millisecond, Recorder: m.Recorder(next, false)}).
+			Decide(ctx, &engine.Review{Operation: engine.CreateContainer})
+		if d.Allowed {
+			t.Error("it is allowed")
+		}
+		want := []string{`decisions_total{operation="CreateContainer",outcome="fail",plugin="-"} 1`, `failures_total{policy="-"} 1`, `unrecorded_total 1`}
+		var got []string
+		for range 100 { // it is recorded when nobody waits any more
+			if got = scrape(t, m, "decisions_total", "failures_total", "unrecorded_total"); slices.Equal(got, want) {
+				break
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	}
+}
+
 // TestStripped: what was taken out is an outcome of its own; what an exemption lifted
 // and what a module burnt is counted by policy.
 func TestStripped(t *testing.T) {
