@@ -27,7 +27,7 @@ type Result struct {
 func NewResult(d *engine.Decision, unmask []string) (Result, error) {
 	stripped := make([]json.RawMessage, 0, len(d.Stripped))
 	for _, c := range d.Stripped {
-		text, err := document.MarshalChange(c, document.Options{Mask: true, Unmask: unmask})
+		text, err := document.AppendChange(nil, c, document.Options{Mask: true, Unmask: unmask})
 		if err != nil {
 			return Result{}, err
 		}

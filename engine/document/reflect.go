@@ -101,6 +101,7 @@ func fieldOf(sf reflect.StructField) (Field, bool) {
 		f.wrapped, f.inner, t = true, inner.Index[0], inner.Type
 	}
 	f.Shape = shapeOf(t)
+	f.plain = !f.Optional && t.Kind() != reflect.Pointer
 	f.Shape.Environ = f.Name == string(engine.Env) && f.Shape.Kind == List
 	return f, true
 }

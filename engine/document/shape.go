@@ -58,6 +58,7 @@ type Field struct {
 	Shape    *Shape
 
 	index    int  // of the Go struct's field
+	plain    bool // the field is the value itself, and is always there
 	boxed    bool // the field is an interface
 	wrapped  bool // the value is in field inner of a message
 	inner    int

@@ -1,7 +1,6 @@
 package document
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -72,6 +71,16 @@ func distinct(names []string, taken map[string]struct{}) []string {
 	return keys
 }
 
+// inOrder says whether the keys of changes are the names as they are; see [ascending].
+func inOrder(changes []*engine.Change) bool {
+	for i, c := range changes {
+		if i > 0 && changes[i-1].Key >= c.Key || !utf8.ValidString(c.Key) {
+			return false
+		}
+	}
+	return true
+}
+
 // ChangeKeys returns the keys of changes in an object by name, as [Keys] does.
 func ChangeKeys(changes []*engine.Change) []string {
 	names := make([]string, len(changes))
@@ -90,48 +99,3 @@ func isKey(key, name string) bool {
 	n, err := strconv.Atoi(strings.TrimPrefix(rest, "#"))
 	return rest[0] == '#' && err == nil && n > 1
 }
-
-// mask replaces the values of variables in an environment.
-type mask struct {
-	on     bool
-	unmask []string
-}
-
-func (m mask) hides(name string) bool { return m.on && !engine.Unmasked(m.unmask, name) }
-
-// entries masks a list of NAME=value. An entry without a name could be a value.
-func (m mask) entries(env []string) []string {
-	if !m.on {
-		return env
-	}
-	env = slices.Clone(env)
-	for i, entry := range env {
-		name, _, ok := strings.Cut(entry, "=")
-		switch {
-		case !m.hides(name):
-		case ok:
-			env[i] = name + "=" + masked
-		default:
-			env[i] = masked
-		}
-	}
-	return env
-}
-
-// change masks the values of a change of the environment.
-func (m mask) change(c *engine.Change) *engine.Change {
-	if c.Field != engine.Env || !m.hides(c.Key) {
-		return c
-	}
-	hidden := *c
-	if hidden.Value != nil {
-		hidden.Value = masked
-	}
-	if hidden.Old != nil {
-		hidden.Old = masked
-	}
-	return &hidden
-}
-
-// masked stands for the value of an environment variable.
-const masked = "***"
