@@ -38,12 +38,12 @@ func Marshal(r *engine.Review, o Options) ([]byte, error) {
 // field that does not exist, or one whose value is of another Go type than the
 // field's, and with [ErrTooLong]; what was appended by then is not returned.
 func Append(buf []byte, r *engine.Review, o Options) ([]byte, error) {
-	w := newWriter(buf, o)
-	compiled().review(w, reflect.ValueOf(r).Elem())
-	if w.stop() {
+	w := newWriter(len(buf), o)
+	buf = compiled().review(w, buf, reflect.ValueOf(r).Elem())
+	if w.stop(buf) {
 		return nil, fmt.Errorf("review document: %w", w.err)
 	}
-	return w.buf, nil
+	return buf, nil
 }
 
 // AppendChange appends a single change as it stands in the document of a review.
@@ -53,12 +53,11 @@ func AppendChange(buf []byte, c *engine.Change, o Options) ([]byte, error) {
 	if g == nil {
 		return nil, fmt.Errorf("review document: change %q is of field %q, which does not exist", c.ID, c.Field)
 	}
-	w := newWriter(buf, o)
-	g.change(w, c)
-	if w.stop() {
+	w := newWriter(len(buf), o)
+	if buf = g.change(w, buf, c); w.stop(buf) {
 		return nil, fmt.Errorf("review document: change %q: %w", c.ID, w.err)
 	}
-	return w.buf, nil
+	return buf, nil
 }
 
 // writers are the shapes, compiled to functions.
@@ -73,28 +72,31 @@ var compiled = sync.OnceValue(func() *writers {
 	return c
 })
 
-// writer appends JSON. Writing it here rather than by encoding/json keeps the
-// shape the only authority on what the document looks like.
+// writer is what the functions are told of the document that they append to. Writing
+// JSON here rather than by encoding/json keeps the shape the only authority on what
+// the document looks like.
 type writer struct {
-	buf       []byte
-	limit     int // of what buf may hold
+	limit     int // of what the buffer may hold
 	err       error
 	mask      mask
 	hidden    bool // the values of the change that is being written are masked
 	effective bool
+	plugins   [4]written // last, in turn
+	next      int        // of plugins to be replaced
 }
 
-func newWriter(buf []byte, o Options) *writer {
-	w := &writer{buf: buf, limit: math.MaxInt, mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective}
+// newWriter returns a writer to a buffer that holds so many bytes already.
+func newWriter(begun int, o Options) *writer {
+	w := &writer{limit: math.MaxInt, mask: mask{on: o.Mask, unmask: o.Unmask}, effective: o.Effective}
 	if o.Most > 0 {
-		w.limit = len(buf) + o.Most
+		w.limit = begun + o.Most
 	}
 	return w
 }
 
 // stop says whether to write on is of no use.
-func (w *writer) stop() bool {
-	if len(w.buf) > w.limit {
+func (w *writer) stop(buf []byte) bool {
+	if len(buf) > w.limit {
 		w.fail(ErrTooLong)
 	}
 	return w.err != nil
@@ -106,5 +108,3 @@ func (w *writer) fail(err error) {
 		w.err = err
 	}
 }
-
-func (w *writer) byte(c byte) { w.buf = append(w.buf, c) }

@@ -11,12 +11,15 @@ import (
 
 // write appends a value, which is as [Shape.Resolve] returns it. What goes wrong
 // stays in the writer.
-type write func(w *writer, v reflect.Value)
+type write func(w *writer, buf []byte, v reflect.Value) []byte
 
 // compile returns the function for values of a shape.
 func (c *writers) compile(s *Shape) write {
 	switch s.Kind {
 	case Object:
+		if s.Type == reflect.TypeFor[engine.Plugin]() {
+			return again(c.object(s))
+		}
 		return c.object(s)
 	case Changes:
 		return c.changes(s)
@@ -25,27 +28,27 @@ func (c *writers) compile(s *Shape) write {
 	case Map:
 		return c.mapping(s)
 	case Enum:
-		return func(w *writer, v reflect.Value) { w.text(s.EnumText(v.Int())) }
+		return func(w *writer, buf []byte, v reflect.Value) []byte { return w.text(buf, s.EnumText(v.Int())) }
 	case Text:
-		return func(w *writer, v reflect.Value) { w.text(v.String()) }
+		return func(w *writer, buf []byte, v reflect.Value) []byte { return w.text(buf, v.String()) }
 	}
 	return scalar
 }
 
 // scalar appends a value that is neither object nor list.
-func scalar(w *writer, v reflect.Value) {
+func scalar(w *writer, buf []byte, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.String:
-		w.text(v.String())
+		return w.text(buf, v.String())
 	case reflect.Bool:
-		w.buf = strconv.AppendBool(w.buf, v.Bool())
+		return strconv.AppendBool(buf, v.Bool())
 	case reflect.Int, reflect.Int32, reflect.Int64:
-		w.buf = strconv.AppendInt(w.buf, v.Int(), 10)
+		return strconv.AppendInt(buf, v.Int(), 10)
 	case reflect.Uint32, reflect.Uint64:
-		w.buf = strconv.AppendUint(w.buf, v.Uint(), 10)
-	default:
-		w.fail(fmt.Errorf("a value of type %s has no form in the document", v.Type()))
+		return strconv.AppendUint(buf, v.Uint(), 10)
 	}
+	w.fail(fmt.Errorf("a value of type %s has no form in the document", v.Type()))
+	return buf
 }
 
 // member is a key of an object with what writes its value.
@@ -65,21 +68,44 @@ func (c *writers) object(s *Shape) write {
 		value := c.compile(f.Shape)
 		members[i] = member{name: `,"` + f.Name + `":`, write: value, index: f.index, plain: f.plain, field: f, zero: zero(f.Shape, value)}
 	}
-	return func(w *writer, v reflect.Value) {
-		w.byte('{')
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
+		buf = append(buf, '{')
 		for i := range members {
 			switch m := &members[i]; {
 			case m.plain:
-				w.name(m.name)
-				m.write(w, v.Field(m.index))
+				buf = m.write(w, appendName(buf, m.name), v.Field(m.index))
 			case m.field.boxed:
-				m.boxed(w, v.Field(m.index))
+				buf = m.boxed(w, appendName(buf, m.name), v.Field(m.index))
 			default:
-				m.append(w, v)
+				buf = m.append(w, buf, v)
 			}
 		}
-		w.byte('}')
+		return append(buf, '}')
 	}
+}
+
+// again compiles a plugin, of which a review repeats few often: what was written of
+// it is copied.
+func again(object write) write {
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
+		p, _ := reflect.TypeAssert[engine.Plugin](v)
+		for i := range w.plugins {
+			if known := &w.plugins[i]; known.plugin == p && known.end-known.start <= w.limit-len(buf) && known.end > 0 {
+				return append(buf, buf[known.start:known.end]...)
+			}
+		}
+		start := len(buf)
+		buf = object(w, buf, v)
+		w.plugins[w.next] = written{p, start, len(buf)}
+		w.next = (w.next + 1) % len(w.plugins)
+		return buf
+	}
+}
+
+// written is where a plugin stands in the buffer.
+type written struct {
+	plugin     engine.Plugin
+	start, end int
 }
 
 // zero returns what is written where there is no value.
@@ -87,44 +113,38 @@ func zero(s *Shape, value write) string {
 	if s.Kind == Changes {
 		return "" // never behind a pointer
 	}
-	w := newWriter(nil, Options{})
-	value(w, s.zero)
-	return string(w.buf)
+	return string(value(newWriter(0, Options{}), nil, s.zero))
 }
 
 // append appends the key and the value, unless it is absent.
-func (m *member) append(w *writer, parent reflect.Value) {
+func (m *member) append(w *writer, buf []byte, parent reflect.Value) []byte {
 	if m.field.computed != nil && !w.effective {
-		return
+		return buf
 	}
 	v, presence := m.field.Of(parent)
 	switch presence {
 	case Absent:
+		return buf
 	case Zero:
-		w.name(m.name)
-		w.buf = append(w.buf, m.zero...)
-	default:
-		w.name(m.name)
-		m.write(w, v)
+		return append(appendName(buf, m.name), m.zero...)
 	}
+	return m.write(w, appendName(buf, m.name), v)
 }
 
-// boxed appends the key and what an interface holds.
-func (m *member) boxed(w *writer, box reflect.Value) {
-	w.name(m.name)
+// boxed appends what an interface holds: the value of a change.
+func (m *member) boxed(w *writer, buf []byte, box reflect.Value) []byte {
 	if w.hidden && !box.IsNil() {
-		w.text(masked)
-		return
+		return w.text(buf, masked)
 	}
 	v, presence := m.field.Shape.Resolve(box)
 	switch {
 	case presence == Zero:
-		w.buf = append(w.buf, m.zero...)
+		return append(buf, m.zero...)
 	case m.field.Shape.Fits(v):
-		m.write(w, v)
-	default:
-		w.fail(fmt.Errorf("%s is of type %s", m.field.Name, v.Type()))
+		return m.write(w, buf, v)
 	}
+	w.fail(fmt.Errorf("%s is of type %s", m.field.Name, v.Type()))
+	return buf
 }
 
 // changes compiles the object of changes.
@@ -133,21 +153,20 @@ func (c *writers) changes(s *Shape) write {
 		f := &s.Fields[i]
 		c.groups[engine.Field(f.Name)] = &group{name: `,"` + f.Name + `":`, byName: f.Shape.Kind == Map, element: c.compile(f.Shape.Elem)}
 	}
-	return func(w *writer, v reflect.Value) {
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
 		changes, _ := reflect.TypeAssert[[]*engine.Change](v)
-		w.byte('{')
+		buf = append(buf, '{')
 		for field, some := range Group(changes) {
 			g := c.groups[field]
 			if g == nil {
 				w.fail(fmt.Errorf("change %q is of field %q, which does not exist", engine.Brief(some[0].ID, 256), field))
 			}
-			if w.stop() {
-				return
+			if w.stop(buf) {
+				return buf
 			}
-			w.name(g.name)
-			g.append(w, some)
+			buf = g.append(w, appendName(buf, g.name), some)
 		}
-		w.byte('}')
+		return append(buf, '}')
 	}
 }
 
@@ -158,7 +177,7 @@ type group struct {
 	element write
 }
 
-func (g *group) append(w *writer, changes []*engine.Change) {
+func (g *group) append(w *writer, buf []byte, changes []*engine.Change) []byte {
 	begin, end, keys := byte('['), byte(']'), []string(nil)
 	if g.byName {
 		begin, end = '{', '}'
@@ -166,71 +185,75 @@ func (g *group) append(w *writer, changes []*engine.Change) {
 			keys = ChangeKeys(changes)
 		}
 	}
-	w.byte(begin)
+	buf = append(buf, begin)
 	for i, c := range changes {
 		if i > 0 {
-			w.byte(',')
+			buf = append(buf, ',')
 		}
 		switch {
 		case keys != nil:
-			w.key(keys[i])
+			buf = w.key(buf, keys[i])
 		case g.byName:
-			w.key(c.Key)
+			buf = w.key(buf, c.Key)
 		}
-		if g.change(w, c); w.stop() {
+		if buf = g.change(w, buf, c); w.stop(buf) {
 			w.err = fmt.Errorf("change %q: %w", engine.Brief(c.ID, 256), w.err)
-			return
+			return buf
 		}
 	}
-	w.byte(end)
+	return append(buf, end)
 }
 
-func (g *group) change(w *writer, c *engine.Change) {
+func (g *group) change(w *writer, buf []byte, c *engine.Change) []byte {
 	w.hidden = c.Field == engine.Env && w.mask.hides(c.Key)
-	g.element(w, reflect.ValueOf(c).Elem())
+	return g.element(w, buf, reflect.ValueOf(c).Elem())
 }
 
 func (c *writers) list(s *Shape) write {
-	if s.Environ {
-		return environ
+	switch {
+	case s.Environ:
+		return textList((*writer).entry)
+	case s.Type == reflect.TypeFor[[]string]():
+		return textList((*writer).text)
 	}
 	element := c.compile(s.Elem)
-	return func(w *writer, v reflect.Value) {
-		w.byte('[')
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
+		buf = append(buf, '[')
 		for i := range v.Len() {
 			if i > 0 {
-				w.byte(',')
+				buf = append(buf, ',')
 			}
 			elem, _ := s.Elem.Resolve(v.Index(i))
-			if element(w, elem); w.stop() {
-				return
+			if buf = element(w, buf, elem); w.stop(buf) {
+				return buf
 			}
 		}
-		w.byte(']')
+		return append(buf, ']')
 	}
 }
 
-// environ appends a list of NAME=value. An entry without a name could be a value.
-func environ(w *writer, v reflect.Value) {
-	entries, _ := reflect.TypeAssert[[]string](v)
-	w.byte('[')
-	for i, entry := range entries {
-		if i > 0 {
-			w.byte(',')
+// textList compiles a []string.
+func textList(element func(w *writer, buf []byte, s string) []byte) write {
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
+		list, _ := reflect.TypeAssert[[]string](v)
+		buf = append(buf, '[')
+		for i, s := range list {
+			if i > 0 {
+				buf = append(buf, ',')
+			}
+			if buf = element(w, buf, s); w.stop(buf) {
+				return buf
+			}
 		}
-		w.entry(entry)
-		if w.stop() {
-			return
-		}
+		return append(buf, ']')
 	}
-	w.byte(']')
 }
 
 func (c *writers) mapping(s *Shape) write {
 	element := c.compile(s.Elem)
-	return func(w *writer, v reflect.Value) {
-		texts, plain := reflect.TypeAssert[map[string]string](v)
+	return func(w *writer, buf []byte, v reflect.Value) []byte {
 		names := make([]string, 0, 16)
+		texts, plain := reflect.TypeAssert[map[string]string](v)
 		if plain {
 			for name := range texts {
 				names = append(names, name)
@@ -241,22 +264,22 @@ func (c *writers) mapping(s *Shape) write {
 			}
 		}
 		slices.Sort(names)
-		w.byte('{')
+		buf = append(buf, '{')
 		for i, key := range Keys(names) {
 			if i > 0 {
-				w.byte(',')
+				buf = append(buf, ',')
 			}
-			w.key(key)
+			buf = w.key(buf, key)
 			if plain {
-				w.text(texts[names[i]])
+				buf = w.text(buf, texts[names[i]])
 			} else {
 				elem, _ := s.Elem.Resolve(v.MapIndex(reflect.ValueOf(names[i])))
-				element(w, elem)
+				buf = element(w, buf, elem)
 			}
-			if w.stop() {
-				return
+			if w.stop(buf) {
+				return buf
 			}
 		}
-		w.byte('}')
+		return append(buf, '}')
 	}
 }

@@ -1,72 +1,78 @@
 package document
 
 import (
-	"encoding/binary"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nri-guard/nri-guard/engine"
 )
 
-// name appends the key of a field, which comes with the comma before it; no value
-// ends in an opening bracket.
-func (w *writer) name(s string) {
-	if w.buf[len(w.buf)-1] == '{' {
-		s = s[1:]
+// appendName appends the key of a field, which comes with the comma before it; no
+// value ends in an opening bracket.
+func appendName(buf []byte, name string) []byte {
+	if buf[len(buf)-1] == '{' {
+		name = name[1:]
 	}
-	w.buf = append(w.buf, s...)
+	return append(buf, name...)
 }
 
-func (w *writer) key(name string) {
-	w.text(name)
-	w.byte(':')
-}
+func (w *writer) key(buf []byte, name string) []byte { return append(w.text(buf, name), ':') }
 
 // text appends a string.
-func (w *writer) text(s string) { w.quoted(s, "") }
+func (w *writer) text(buf []byte, s string) []byte { return w.quoted(buf, s, "") }
 
-// entry appends a NAME=value of an environment.
-func (w *writer) entry(s string) {
+// entry appends a NAME=value of an environment. One without a name could be a value.
+func (w *writer) entry(buf []byte, s string) []byte {
 	name, _, ok := strings.Cut(s, "=")
 	switch {
 	case !w.mask.hides(name):
-		w.text(s)
+		return w.text(buf, s)
 	case ok:
-		w.quoted(name, "="+masked)
-	default:
-		w.text(masked)
+		return w.quoted(buf, name, "="+masked)
 	}
+	return w.text(buf, masked)
 }
 
 // quoted appends one string made of two, of which the second has nothing to escape.
 // What is too long is not even begun.
-func (w *writer) quoted(s, plain string) {
-	if len(s)+len(plain) > w.limit-len(w.buf) {
+func (w *writer) quoted(buf []byte, s, plain string) []byte {
+	if len(s)+len(plain) > w.limit-len(buf) {
 		w.fail(ErrTooLong)
-		return
+		return buf
 	}
-	buf := append(w.buf, '"')
-	start := len(buf)
-	buf = append(buf, s...)
-	if !isPlain(buf[start:]) {
-		buf = appendEscaped(buf[:start], Valid(s))
+	buf = append(buf, '"')
+	if isPlain(s) {
+		buf = append(buf, s...)
+	} else {
+		buf = appendEscaped(buf, Valid(s))
 	}
 	buf = append(buf, plain...)
-	w.buf = append(buf, '"')
+	return append(buf, '"')
 }
 
 // isPlain says whether a text is of ASCII that JSON shows as it is.
-func isPlain(s []byte) bool {
-	for ; len(s) >= 8; s = s[8:] {
-		if odd(binary.LittleEndian.Uint64(s)) {
+func isPlain(s string) bool {
+	if len(s) < 8 {
+		for i := range len(s) {
+			if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; i < len(s)-8; i += 8 {
+		if odd(eight(s[i:])) {
 			return false
 		}
 	}
-	for _, c := range s {
-		if c < ' ' || c == '"' || c == '\\' || c >= 0x80 {
-			return false
-		}
-	}
-	return true
+	return !odd(eight(s[len(s)-8:]))
+}
+
+// eight returns the first eight bytes; the compiler makes a single load of it.
+func eight(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // odd says whether one of eight bytes is a control character, a quote, a backslash or
