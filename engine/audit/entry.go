@@ -1,48 +1,17 @@
 package audit
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/document"
 )
-
-// head is what a line of the log begins with. The names are those of OPA's decision
-// log. The input, which is most of a line, comes between head and tail: it is JSON
-// already, and encoding/json would read it through once more.
-type head struct {
-	Labels    map[string]string `json:"labels"`
-	ID        string            `json:"decision_id"`
-	Timestamp time.Time         `json:"timestamp"` // when the request was received
-	Revision  string            `json:"revision"`
-}
-
-// tail is what a line ends with.
-type tail struct {
-	Result  Result   `json:"result"`
-	Masked  []string `json:"masked,omitempty"` // JSON pointers into the line
-	Metrics metrics  `json:"metrics"`
-	// And names of ours, for what is looked for most often.
-	Operation engine.Operation `json:"operation"`
-	Plugin    string           `json:"plugin"`  // INDEX-NAME of the one judged; empty where the adjustment is merged
-	Plugins   []string         `json:"plugins"` // INDEX-NAME of those consulted
-	Granted   []string         `json:"granted"` // ids of the changes that a grant let through
-	// Malformed is why no runtime could carry out the changes; the document has no
-	// place for it.
-	Malformed []string `json:"malformed,omitempty"`
-}
-
-type metrics struct {
-	Decision int64 `json:"timer_decision_ns"`
-}
 
 // maxLine is how long a line may be. Those of creations have some kilobytes; plugins
 // that could write lines of any length could push all others out of the log.
@@ -51,9 +20,32 @@ const maxLine = 4 << 20
 // errTooLong keeps a decision from being recorded as a whole.
 var errTooLong = fmt.Errorf("decision log: its line would have more than %d MiB, which denies unless bestEffort is set", maxLine>>20)
 
-// outline returns the line that takes the place of one that is too long: who asked for
+// form is how the lines of a log are written. A line is one object: keys of OPA's
+// decision log first, among them the input and a [Result], then names of ours for what
+// is looked for most often.
+type form struct {
+	begin  string // of each line, with the labels
+	unmask []string
+}
+
+// newForm returns the form that a configuration asks for, once it is checked.
+func newForm(c Config) (form, error) {
+	if err := c.Check(); err != nil {
+		return form{}, fmt.Errorf("decision log: %w", err)
+	}
+	labels := c.Labels
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	l := &line{}
+	l.raw(`{"labels":`)
+	l.json(labels)
+	return form{begin: string(l.buf), unmask: c.Unmask}, nil
+}
+
+// outline writes the line that takes the place of one that is too long: who asked for
 // something and why it was denied, but not what was asked for.
-func (c *Config) outline(r *engine.Review, d *engine.Decision) ([]byte, error) {
+func (f *form) outline(l *line, r *engine.Review, d *engine.Decision) error {
 	short := &engine.Review{
 		Version: r.Version, Operation: r.Operation, Runtime: r.Runtime, Plugin: r.Plugin, Plugins: r.Plugins,
 		Malformed: []string{"this is not all that was asked for: " + errTooLong.Error()},
@@ -71,100 +63,130 @@ func (c *Config) outline(r *engine.Review, d *engine.Decision) ([]byte, error) {
 	for _, reason := range d.Reasons() {
 		denied.Failures = append(denied.Failures, engine.Failure{Message: reason})
 	}
-	return c.line(short, denied)
+	return f.line(l, short, denied)
 }
 
-// line returns the line for a decision, newline included.
-func (c *Config) line(r *engine.Review, d *engine.Decision) ([]byte, error) {
-	input, err := document.Marshal(r, document.Options{Mask: true, Unmask: c.Unmask, Most: maxLine})
-	if errors.Is(err, document.ErrTooLong) {
-		return nil, errTooLong
+// line writes the line for a decision, newline included.
+func (f *form) line(l *line, r *engine.Review, d *engine.Decision) error {
+	l.buf, l.err = append(l.buf[:0], f.begin...), nil
+	l.raw(`,"decision_id":`)
+	l.text(d.ID)
+	l.raw(`,"timestamp":`) // when the request was received
+	l.time(d.Time)
+	l.raw(`,"revision":`)
+	l.text(d.Revision)
+	l.raw(`,"input":`)
+	l.add(document.Append(l.buf, r, document.Options{Mask: true, Unmask: f.unmask, Most: maxLine}))
+	l.raw(`,"result":`)
+	f.result(l, d)
+	f.metrics(l, r, d)
+	f.ours(l, r)
+	l.raw("}\n")
+	switch {
+	case errors.Is(l.err, document.ErrTooLong) || l.err == nil && len(l.buf) > maxLine:
+		return errTooLong
+	case l.err != nil:
+		return fmt.Errorf("decision log: %w", l.err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	result, err := NewResult(d, c.Unmask)
-	if err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	h := head{Labels: c.Labels, ID: d.ID, Timestamp: d.Time, Revision: d.Revision}
-	if h.Labels == nil {
-		h.Labels = map[string]string{}
-	}
-	line := bytes.NewBuffer(make([]byte, 0, len(input)+2048))
-	encoder := json.NewEncoder(line)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(h); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	line.Truncate(line.Len() - len("}\n"))
-	line.WriteString(`,"input":`)
-	line.Write(input)
-	joint := line.Len()
-	if err := encoder.Encode(c.tail(r, d, result)); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
-	}
-	line.Bytes()[joint] = ',' // where the tail's object begins
-	if line.Len() > maxLine {
-		return nil, errTooLong
-	}
-	return line.Bytes(), nil
+	return nil
 }
 
-func (c *Config) tail(r *engine.Review, d *engine.Decision, result Result) tail {
-	t := tail{
-		Result:    result,
-		Masked:    c.masked(r),
-		Metrics:   metrics{Decision: d.Duration.Nanoseconds()},
-		Operation: r.Operation,
-		Plugin:    r.Plugin.String(),
-		Plugins:   []string{},
-		Granted:   []string{},
-		Malformed: r.Malformed,
+// result writes what [NewResult] returns.
+func (f *form) result(l *line, d *engine.Decision) {
+	l.raw(`{"allowed":`)
+	l.buf = strconv.AppendBool(l.buf, d.Allowed)
+	listed(l, `,"violations":`, d.Violations)
+	listed(l, `,"warnings":`, d.Warnings)
+	listed(l, `,"failures":`, d.Failures)
+	l.raw(`,"stripped":[`)
+	for _, c := range d.Stripped {
+		l.next()
+		l.add(document.AppendChange(l.buf, c, document.Options{Mask: true, Unmask: f.unmask}))
 	}
+	l.raw("]")
+	listed(l, `,"exempted":`, d.Exempted)
+	if len(d.Costs) > 0 {
+		listed(l, `,"costs":`, d.Costs)
+	}
+	l.raw(`,"revision":`)
+	l.text(d.Revision)
+	l.raw("}")
+}
+
+func (f *form) metrics(l *line, r *engine.Review, d *engine.Decision) {
+	if parts := f.masked(r); len(parts) > 0 {
+		l.raw(`,"masked":`) // JSON pointers into the line
+		l.texts(parts)
+	}
+	l.raw(`,"metrics":{"timer_decision_ns":`)
+	l.buf = strconv.AppendInt(l.buf, d.Duration.Nanoseconds(), 10)
+	l.raw("}")
+}
+
+func (f *form) ours(l *line, r *engine.Review) {
+	l.raw(`,"operation":`)
+	l.text(string(r.Operation))
+	l.raw(`,"plugin":`) // the one judged; empty where the adjustment is merged
+	l.text(r.Plugin.String())
+	l.raw(`,"plugins":[`) // those consulted
 	for _, p := range r.Plugins {
-		t.Plugins = append(t.Plugins, p.String())
+		l.next()
+		l.text(p.String())
 	}
-	for _, change := range r.Changes {
-		if change.Granted {
-			t.Granted = append(t.Granted, change.ID)
+	l.raw(`],"granted":[`) // changes that a grant let through
+	for _, c := range r.Changes {
+		if c.Granted {
+			l.next()
+			l.text(c.ID)
 		}
 	}
-	return t
+	l.raw("]")
+	if len(r.Malformed) > 0 { // the document has no place for it
+		l.raw(`,"malformed":`)
+		l.texts(r.Malformed)
+	}
 }
 
 // masked names the parts of the input in which a value of an environment variable
-// is masked.
-func (c *Config) masked(r *engine.Review) []string {
-	var parts []string
-	if c.hides(r.Container.GetEnv()) {
-		parts = append(parts, "/input/container/env")
+// is masked, in alphabetical order.
+func (f *form) masked(r *engine.Review) []string {
+	var env, hook bool
+	for _, c := range r.Changes {
+		env = env || c.Field == engine.Env && !engine.Unmasked(f.unmask, c.Key)
+		hook = hook || f.hidesHook(c.Value) || f.hidesHook(c.Old)
 	}
 	hooks := r.Container.GetHooks()
-	for _, h := range slices.Concat(hooks.GetPrestart(), hooks.GetCreateRuntime(), hooks.GetCreateContainer(),
-		hooks.GetStartContainer(), hooks.GetPoststart(), hooks.GetPoststop()) {
-		if c.hides(h.GetEnv()) {
-			parts = append(parts, "/input/container/hooks")
+	inHooks := false
+	for _, stage := range [...][]*api.Hook{hooks.GetPrestart(), hooks.GetCreateRuntime(), hooks.GetCreateContainer(),
+		hooks.GetStartContainer(), hooks.GetPoststart(), hooks.GetPoststop()} {
+		inHooks = inHooks || slices.ContainsFunc(stage, func(h *api.Hook) bool { return f.hides(h.GetEnv()) })
+	}
+	parts := make([]string, 0, 4)
+	for _, part := range [...]struct {
+		name string
+		is   bool
+	}{
+		{"/input/changes/env", env},
+		{"/input/changes/hook", hook},
+		{"/input/container/env", f.hides(r.Container.GetEnv())},
+		{"/input/container/hooks", inHooks},
+	} {
+		if part.is {
+			parts = append(parts, part.name)
 		}
 	}
-	for _, change := range r.Changes {
-		if change.Field == engine.Env && !engine.Unmasked(c.Unmask, change.Key) || c.hidesHook(change.Value) || c.hidesHook(change.Old) {
-			parts = append(parts, "/input/changes/"+string(change.Field))
-		}
-	}
-	slices.Sort(parts)
-	return slices.Compact(parts)
+	return parts
 }
 
-func (c *Config) hidesHook(value any) bool {
+func (f *form) hidesHook(value any) bool {
 	h, ok := value.(*engine.Hook)
-	return ok && h != nil && c.hides(h.Env)
+	return ok && h != nil && f.hides(h.Env)
 }
 
 // hides says whether a list of NAME=value has a value that is masked.
-func (c *Config) hides(env []string) bool {
+func (f *form) hides(env []string) bool {
 	return slices.ContainsFunc(env, func(entry string) bool {
 		name, _, ok := strings.Cut(entry, "=")
-		return ok && !engine.Unmasked(c.Unmask, name)
+		return ok && !engine.Unmasked(f.unmask, name)
 	})
 }

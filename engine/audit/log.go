@@ -17,8 +17,8 @@ var ErrClosed = errors.New("decision log: closed")
 // Log writes decisions. It is safe for concurrent use; it implements
 // [engine.Recorder].
 type Log struct {
-	config Config
-	sink   *sink
+	form form
+	sink *sink
 }
 
 // sink is where lines go; several logs can share one.
@@ -38,8 +38,9 @@ type output interface {
 // so that a log that cannot be written is found at the start. No other process,
 // and no other log, should write to the same file.
 func New(c Config) (*Log, error) {
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
+	form, err := newForm(c)
+	if err != nil {
+		return nil, err
 	}
 	if !filepath.IsAbs(c.Path) {
 		return nil, fmt.Errorf("decision log: path %q names no file", c.Path)
@@ -48,26 +49,28 @@ func New(c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{config: c, sink: &sink{out: f}}, nil
+	return &Log{form: form, sink: &sink{out: f}}, nil
 }
 
 // NewWriter returns a log that writes to w, each decision with one call of Write.
 // Of the configuration it uses the labels and what is to be unmasked. Closing the
 // log leaves w open.
 func NewWriter(w io.Writer, c Config) (*Log, error) {
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
+	form, err := newForm(c)
+	if err != nil {
+		return nil, err
 	}
-	return &Log{config: c, sink: &sink{out: &lines{to: w}}}, nil
+	return &Log{form: form, sink: &sink{out: &lines{to: w}}}, nil
 }
 
 // With returns a log that writes to the same place with the labels of c, and with what
 // c unmasks. The two are closed together; the rest of c has no effect.
 func (l *Log) With(c Config) (*Log, error) {
-	if err := c.Check(); err != nil {
-		return nil, fmt.Errorf("decision log: %w", err)
+	form, err := newForm(c)
+	if err != nil {
+		return nil, err
 	}
-	return &Log{config: c, sink: l.sink}, nil
+	return &Log{form: form, sink: l.sink}, nil
 }
 
 // Close closes the file. Decisions that are recorded afterwards are errors.
@@ -84,16 +87,18 @@ func (l *Log) Close() error {
 // Record writes a decision. It implements [engine.Recorder]. One whose line would have
 // more than 4 MiB is an error, and written in outline, as the denial that follows.
 func (l *Log) Record(_ context.Context, r *engine.Review, d *engine.Decision) error {
-	line, err := l.config.line(r, d)
+	line := spare.Get().(*line)
+	defer line.release()
+	err := l.form.line(line, r, d)
 	if errors.Is(err, errTooLong) {
-		if line, short := l.config.outline(r, d); short == nil {
-			err = errors.Join(err, l.sink.write(line))
+		if short := l.form.outline(line, r, d); short == nil {
+			err = errors.Join(err, l.sink.write(line.buf))
 		}
 	}
 	if err != nil {
 		return err
 	}
-	return l.sink.write(line)
+	return l.sink.write(line.buf)
 }
 
 func (s *sink) write(line []byte) error {
