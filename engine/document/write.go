@@ -53,10 +53,11 @@ func scalar(w *writer, buf []byte, v reflect.Value) []byte {
 
 // member is a key of an object with what writes its value.
 type member struct {
-	name  string // as JSON, with the comma before it
+	name  string // as JSON, with the comma before it; where it is text, with the quote behind it
 	write write
 	index int
 	plain bool // the Go field is the value itself, and is always there
+	text  bool // and is a string
 	field *Field
 	zero  string // JSON of what stands where there is no value
 }
@@ -67,11 +68,17 @@ func (c *writers) object(s *Shape) write {
 		f := &s.Fields[i]
 		value := c.compile(f.Shape)
 		members[i] = member{name: `,"` + f.Name + `":`, write: value, index: f.index, plain: f.plain, field: f, zero: zero(f.Shape, value)}
+		if f.plain && f.Shape.Kind == Text {
+			members[i].text = true
+			members[i].name += `"`
+		}
 	}
 	return func(w *writer, buf []byte, v reflect.Value) []byte {
 		buf = append(buf, '{')
 		for i := range members {
 			switch m := &members[i]; {
+			case m.text:
+				buf = append(w.open(appendName(buf, m.name), v.Field(m.index).String()), '"')
 			case m.plain:
 				buf = m.write(w, appendName(buf, m.name), v.Field(m.index))
 			case m.field.boxed:
@@ -88,15 +95,19 @@ func (c *writers) object(s *Shape) write {
 // it is copied.
 func again(object write) write {
 	return func(w *writer, buf []byte, v reflect.Value) []byte {
-		p, _ := reflect.TypeAssert[engine.Plugin](v)
+		if !v.CanAddr() {
+			return object(w, buf, v) // the zero value
+		}
+		p, _ := reflect.TypeAssert[*engine.Plugin](v.Addr())
 		for i := range w.plugins {
-			if known := &w.plugins[i]; known.plugin == p && known.end-known.start <= w.limit-len(buf) && known.end > 0 {
+			known := &w.plugins[i]
+			if n := known.end - known.start; n > 0 && known.plugin == *p && n <= w.limit-len(buf) {
 				return append(buf, buf[known.start:known.end]...)
 			}
 		}
 		start := len(buf)
 		buf = object(w, buf, v)
-		w.plugins[w.next] = written{p, start, len(buf)}
+		w.plugins[w.next] = written{*p, start, len(buf)}
 		w.next = (w.next + 1) % len(w.plugins)
 		return buf
 	}
@@ -134,7 +145,7 @@ func (m *member) append(w *writer, buf []byte, parent reflect.Value) []byte {
 // boxed appends what an interface holds: the value of a change.
 func (m *member) boxed(w *writer, buf []byte, box reflect.Value) []byte {
 	if w.hidden && !box.IsNil() {
-		return w.text(buf, masked)
+		return append(buf, `"`+masked+`"`...)
 	}
 	v, presence := m.field.Shape.Resolve(box)
 	switch {

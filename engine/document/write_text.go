@@ -19,7 +19,7 @@ func appendName(buf []byte, name string) []byte {
 func (w *writer) key(buf []byte, name string) []byte { return append(w.text(buf, name), ':') }
 
 // text appends a string.
-func (w *writer) text(buf []byte, s string) []byte { return w.quoted(buf, s, "") }
+func (w *writer) text(buf []byte, s string) []byte { return append(w.open(append(buf, '"'), s), '"') }
 
 // entry appends a NAME=value of an environment. One without a name could be a value.
 func (w *writer) entry(buf []byte, s string) []byte {
@@ -28,26 +28,22 @@ func (w *writer) entry(buf []byte, s string) []byte {
 	case !w.mask.hides(name):
 		return w.text(buf, s)
 	case ok:
-		return w.quoted(buf, name, "="+masked)
+		return append(w.open(append(buf, '"'), name), "="+masked+`"`...)
 	}
-	return w.text(buf, masked)
+	return append(buf, `"`+masked+`"`...)
 }
 
-// quoted appends one string made of two, of which the second has nothing to escape.
-// What is too long is not even begun.
-func (w *writer) quoted(buf []byte, s, plain string) []byte {
-	if len(s)+len(plain) > w.limit-len(buf) {
+// open appends what is between the quotes of a string. What is too long is not even
+// begun.
+func (w *writer) open(buf []byte, s string) []byte {
+	switch {
+	case len(s) > w.limit-len(buf):
 		w.fail(ErrTooLong)
 		return buf
+	case isPlain(s):
+		return append(buf, s...)
 	}
-	buf = append(buf, '"')
-	if isPlain(s) {
-		buf = append(buf, s...)
-	} else {
-		buf = appendEscaped(buf, Valid(s))
-	}
-	buf = append(buf, plain...)
-	return append(buf, '"')
+	return appendEscaped(buf, Valid(s))
 }
 
 // isPlain says whether a text is of ASCII that JSON shows as it is.
