@@ -3,8 +3,8 @@
 //
 // The form is defined once, by the Go types of package engine with their json and
 // doc tags and by the protobuf tags of NRI's message types. [ReviewShape] derives
-// a description from them by reflection; [Marshal], [Unmarshal] and [Schema]
-// interpret it, and so does the encoder of package engine/policy/rego, so that no
+// a description from them by reflection. [Unmarshal] and [Schema] interpret it;
+// [Append] compiles it once, and so does the encoder of package engine/policy/rego. No
 // name of a key stands anywhere else.
 //
 // Of NRI's messages the names are those of protobuf's JSON mapping. What is always

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containerd/nri/pkg/api"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/nri-guard/nri-guard/engine"
@@ -161,6 +162,66 @@ func TestMost(t *testing.T) {
 	}
 }
 
+// TestAppend: what is appended to stays, and does not count.
+func TestAppend(t *testing.T) {
+	r := reviewtest.Rich()
+	want := marshal(t, r, Options{Mask: true})
+	got, err := Append([]byte("begun{"), r, Options{Mask: true, Most: len(want)})
+	if diff := cmp.Diff("begun{"+string(want), string(got)); err != nil || diff != "" {
+		t.Errorf("%v (-want +got)\n%s", err, diff)
+	}
+	for _, c := range r.Changes {
+		if got, err = AppendChange([]byte("begun["), c, Options{Mask: true}); err != nil {
+			t.Fatal(err)
+		}
+		change, ok := bytes.CutPrefix(got, []byte("begun["))
+		if !ok || !bytes.Contains(want, change) {
+			t.Errorf("change %s is written as\n%s", c.ID, got)
+		}
+		if got, err := AppendChange(nil, c, Options{Mask: true, Most: len(change) - 1}); !errors.Is(err, ErrTooLong) {
+			t.Errorf("too long, and written: %s, %v", got, err)
+		}
+	}
+	if _, err := AppendChange(nil, &engine.Change{Field: "nothing"}, Options{}); err == nil {
+		t.Error("a change of a field that does not exist was written")
+	}
+}
+
+// TestText: whatever has to be escaped is, wherever in a text it stands, and nothing else.
+func TestText(t *testing.T) {
+	w := newWriter(0, Options{})
+	for _, length := range []int{1, 7, 8, 9, 16, 19} {
+		for at := range length {
+			for c := range 256 {
+				text := []byte(strings.Repeat("x", length))
+				text[at] = byte(c)
+				written := w.text(nil, string(text))
+				var got string
+				if err := json.Unmarshal(written, &got); err != nil || got != Valid(string(text)) {
+					t.Fatalf("%q is written as %s: %q, %v", text, written, got, err)
+				}
+				if escaped := bytes.IndexByte(written, '\\') >= 0; escaped != (c < ' ' || c == '"' || c == '\\') {
+					t.Fatalf("%q is written as %s", text, written)
+				}
+			}
+		}
+	}
+}
+
+// TestMasks: what could be a value is hidden, and of odd entries not more is shown than
+// the name.
+func TestMasks(t *testing.T) {
+	r := &engine.Review{Container: &api.Container{Env: []string{"A=1", "B=2=3", "C", "", "=4", "Q\"\xff=5", "OPEN=6", "OPEN"}}}
+	var got struct{ Container struct{ Env []string } }
+	if err := json.Unmarshal(marshal(t, r, Options{Mask: true, Unmask: []string{"O*"}}), &got); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"A=***", "B=***", "***", "***", "=***", "Q\"\uFFFD=***", "OPEN=6", "OPEN"}
+	if diff := cmp.Diff(want, got.Container.Env); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
 // No entry of an object hides another, however they are spelt.
 func TestKeys(t *testing.T) {
 	for _, tt := range []struct{ names, want []string }{
@@ -221,11 +282,14 @@ func FuzzUnmarshal(f *testing.F) {
 	})
 }
 
-func BenchmarkMarshal(b *testing.B) {
+// BenchmarkAppend measures the document alone, in a buffer that is used again.
+func BenchmarkAppend(b *testing.B) {
 	r := reviewtest.Reference()
+	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Marshal(r, Options{Mask: true}); err != nil {
+		var err error
+		if buf, err = Append(buf[:0], r, Options{Mask: true}); err != nil {
 			b.Fatal(err)
 		}
 	}

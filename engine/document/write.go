@@ -53,42 +53,62 @@ func scalar(w *writer, buf []byte, v reflect.Value) []byte {
 
 // member is a key of an object with what writes its value.
 type member struct {
-	name  string // as JSON, with the comma before it; where it is text, with the quote behind it
+	name  string // as JSON, with the comma before it; of a text with the quote behind it
 	write write
 	index int
-	plain bool // the Go field is the value itself, and is always there
-	text  bool // and is a string
+	how   how
 	field *Field
 	zero  string // JSON of what stands where there is no value
 }
 
+// how says what the Go field of a member is.
+type how int
+
+const (
+	resolved how = iota // something that [Field.Of] finds the value in
+	plain               // the value itself
+	text                // the value itself, a string
+	boxed               // an interface
+)
+
 func (c *writers) object(s *Shape) write {
 	members := make([]member, len(s.Fields))
 	for i := range s.Fields {
-		f := &s.Fields[i]
-		value := c.compile(f.Shape)
-		members[i] = member{name: `,"` + f.Name + `":`, write: value, index: f.index, plain: f.plain, field: f, zero: zero(f.Shape, value)}
-		if f.plain && f.Shape.Kind == Text {
-			members[i].text = true
-			members[i].name += `"`
-		}
+		members[i] = c.member(&s.Fields[i])
 	}
 	return func(w *writer, buf []byte, v reflect.Value) []byte {
 		buf = append(buf, '{')
 		for i := range members {
-			switch m := &members[i]; {
-			case m.text:
+			switch m := &members[i]; m.how {
+			case text:
 				buf = append(w.open(appendName(buf, m.name), v.Field(m.index).String()), '"')
-			case m.plain:
+			case plain:
 				buf = m.write(w, appendName(buf, m.name), v.Field(m.index))
-			case m.field.boxed:
+			case boxed:
 				buf = m.boxed(w, appendName(buf, m.name), v.Field(m.index))
-			default:
+			case resolved:
 				buf = m.append(w, buf, v)
 			}
 		}
 		return append(buf, '}')
 	}
+}
+
+func (c *writers) member(f *Field) member {
+	m := member{name: `,"` + f.Name + `":`, write: c.compile(f.Shape), index: f.index, field: f}
+	switch {
+	case f.plain && f.Shape.Kind == Text:
+		m.how = text
+		m.name += `"`
+	case f.plain:
+		m.how = plain
+	case f.boxed:
+		m.how = boxed
+	}
+	if !f.plain {
+		m.zero = zero(f.Shape, m.write)
+	}
+	return m
 }
 
 // again compiles a plugin, of which a review repeats few often: what was written of
@@ -121,9 +141,6 @@ type written struct {
 
 // zero returns what is written where there is no value.
 func zero(s *Shape, value write) string {
-	if s.Kind == Changes {
-		return "" // never behind a pointer
-	}
 	return string(value(newWriter(0, Options{}), nil, s.zero))
 }
 
@@ -261,18 +278,14 @@ func textList(element func(w *writer, buf []byte, s string) []byte) write {
 }
 
 func (c *writers) mapping(s *Shape) write {
+	if s.Type == reflect.TypeFor[map[string]string]() {
+		return textMap
+	}
 	element := c.compile(s.Elem)
 	return func(w *writer, buf []byte, v reflect.Value) []byte {
-		names := make([]string, 0, 16)
-		texts, plain := reflect.TypeAssert[map[string]string](v)
-		if plain {
-			for name := range texts {
-				names = append(names, name)
-			}
-		} else {
-			for it := v.MapRange(); it.Next(); {
-				names = append(names, it.Key().String())
-			}
+		names := make([]string, 0, v.Len())
+		for it := v.MapRange(); it.Next(); {
+			names = append(names, it.Key().String())
 		}
 		slices.Sort(names)
 		buf = append(buf, '{')
@@ -280,17 +293,31 @@ func (c *writers) mapping(s *Shape) write {
 			if i > 0 {
 				buf = append(buf, ',')
 			}
-			buf = w.key(buf, key)
-			if plain {
-				buf = w.text(buf, texts[names[i]])
-			} else {
-				elem, _ := s.Elem.Resolve(v.MapIndex(reflect.ValueOf(names[i])))
-				buf = element(w, buf, elem)
-			}
-			if w.stop(buf) {
+			elem, _ := s.Elem.Resolve(v.MapIndex(reflect.ValueOf(names[i])))
+			if buf = element(w, w.key(buf, key), elem); w.stop(buf) {
 				return buf
 			}
 		}
 		return append(buf, '}')
 	}
+}
+
+// textMap appends a map of strings, as nearly all of them are.
+func textMap(w *writer, buf []byte, v reflect.Value) []byte {
+	entries, _ := reflect.TypeAssert[map[string]string](v)
+	names := make([]string, 0, 16) // on the stack, mostly
+	for name := range entries {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	buf = append(buf, '{')
+	for i, key := range Keys(names) {
+		if i > 0 {
+			buf = append(buf, ',')
+		}
+		if buf = w.text(w.key(buf, key), entries[names[i]]); w.stop(buf) {
+			return buf
+		}
+	}
+	return append(buf, '}')
 }
