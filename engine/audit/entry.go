@@ -76,12 +76,10 @@ func (f *form) line(l *line, r *engine.Review, d *engine.Decision) error {
 	l.raw(`,"revision":`)
 	l.text(d.Revision)
 	l.raw(`,"input":`)
-	l.add(document.Append(l.buf, r, document.Options{Mask: true, Unmask: f.unmask, Most: maxLine}))
-	l.raw(`,"result":`)
-	f.result(l, d)
-	f.metrics(l, r, d)
-	f.ours(l, r)
-	l.raw("}\n")
+	l.add(document.Append(l.buf, r, f.options(l)))
+	if l.err == nil {
+		f.end(l, r, d)
+	}
 	switch {
 	case errors.Is(l.err, document.ErrTooLong) || l.err == nil && len(l.buf) > maxLine:
 		return errTooLong
@@ -89,6 +87,20 @@ func (f *form) line(l *line, r *engine.Review, d *engine.Decision) error {
 		return fmt.Errorf("decision log: %w", l.err)
 	}
 	return nil
+}
+
+// options says how what is reviewed is written, as long as there is room for it.
+func (f *form) options(l *line) document.Options {
+	return document.Options{Mask: true, Unmask: f.unmask, Most: max(maxLine-len(l.buf), 1)}
+}
+
+// end writes what comes after the input.
+func (f *form) end(l *line, r *engine.Review, d *engine.Decision) {
+	l.raw(`,"result":`)
+	f.result(l, d)
+	f.metrics(l, r, d)
+	f.ours(l, r)
+	l.raw("}\n")
 }
 
 // result writes what [NewResult] returns.
@@ -101,7 +113,7 @@ func (f *form) result(l *line, d *engine.Decision) {
 	l.raw(`,"stripped":[`)
 	for _, c := range d.Stripped {
 		l.next()
-		l.add(document.AppendChange(l.buf, c, document.Options{Mask: true, Unmask: f.unmask}))
+		l.add(document.AppendChange(l.buf, c, f.options(l)))
 	}
 	l.raw("]")
 	listed(l, `,"exempted":`, d.Exempted)

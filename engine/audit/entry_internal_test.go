@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,15 +135,17 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestLineFails: a failure is not carried over to the next line.
+// TestLineFails: what is too long is not written first, and a failure is not carried
+// over to the next line.
 func TestLineFails(t *testing.T) {
 	f, l := &form{}, &line{}
 	for _, d := range []*engine.Decision{
 		{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
 		{Stripped: []*engine.Change{{Field: "nothing"}}},
+		{Stripped: slices.Repeat([]*engine.Change{{Field: engine.Annotation, Value: strings.Repeat("x", 1<<20)}}, 100)},
 	} {
-		if err := f.line(l, &engine.Review{}, d); err == nil {
-			t.Errorf("written: %s", l.buf)
+		if err := f.line(l, &engine.Review{}, d); err == nil || cap(l.buf) > 2*maxLine {
+			t.Errorf("%d bytes, %v", cap(l.buf), err)
 		}
 		if err := f.line(l, &engine.Review{}, &engine.Decision{}); err != nil {
 			t.Error(err)

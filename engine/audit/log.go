@@ -52,7 +52,8 @@ func New(c Config) (*Log, error) {
 	return &Log{form: form, sink: &sink{out: f}}, nil
 }
 
-// NewWriter returns a log that writes to w, each decision with one call of Write.
+// NewWriter returns a log that writes to w, each decision with one call of Write. What w
+// is given is written over afterwards.
 // Of the configuration it uses the labels and what is to be unmasked. Closing the
 // log leaves w open.
 func NewWriter(w io.Writer, c Config) (*Log, error) {
