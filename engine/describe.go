@@ -220,7 +220,23 @@ func (c *Change) public() string {
 // of an environment variable, so that its value may be shown.
 func Unmasked(patterns []string, name string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
+		if beginsOtherwise(p, name) {
+			return false
+		}
 		ok, err := path.Match(p, name)
 		return err == nil && ok
 	})
+}
+
+// beginsOtherwise says whether a pattern begins with a letter that the name does not begin
+// with, which holds for most and is found out faster than that they do not match.
+func beginsOtherwise(pattern, name string) bool {
+	if pattern == "" {
+		return false
+	}
+	switch pattern[0] {
+	case '*', '?', '[', '\\':
+		return false
+	}
+	return name == "" || name[0] != pattern[0]
 }
