@@ -114,6 +114,9 @@ func (f *form) result(l *line, d *engine.Decision) {
 	for _, c := range d.Stripped {
 		l.next()
 		l.add(document.AppendChange(l.buf, c, f.options(l)))
+		if l.err != nil {
+			return
+		}
 	}
 	l.raw("]")
 	listed(l, `,"exempted":`, d.Exempted)
