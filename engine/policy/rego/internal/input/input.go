@@ -32,7 +32,7 @@ type Input struct {
 }
 
 // New returns the input of a review, of which little is read yet. It has an error where
-// the review is none that a border builds, exactly where [document.Marshal] has one.
+// the review is none that a border builds, exactly where [document.Append] has one.
 func New(r *engine.Review) (*Input, error) {
 	c := compiled()
 	if err := c.fit(r.Changes); err != nil {
