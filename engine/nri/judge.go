@@ -12,6 +12,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/internal/deadline"
+	"github.com/nri-guard/nri-guard/engine/internal/stack"
 )
 
 // Decider decides reviews, as an [engine.Engine] does.
@@ -96,6 +97,7 @@ func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build f
 	why := func() string {
 		return fmt.Sprintf("the decision was not made in time: the runtime waits no longer than %s", t.wait)
 	}
+	stack.Reserve()
 	var answered atomic.Bool
 	last := time.AfterFunc(patience, func() {
 		var err error
