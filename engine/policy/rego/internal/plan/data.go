@@ -57,7 +57,7 @@ func (s *scope) direct(ref ast.Ref) value {
 		}
 		v := s.rule(r)
 		for _, key := range ref[i+1:] {
-			v = dot(get, v, s.value(key))
+			v = s.dot(get, v, key)
 		}
 		return v
 	}
@@ -78,7 +78,7 @@ func (s *scope) direct(ref ast.Ref) value {
 			return func(*machine, frame) *ast.Term { return nil }
 		}
 		t = nil
-		v = dot(read, v, s.value(key))
+		v = s.dot(read, v, key)
 	}
 	return v
 }

@@ -38,7 +38,8 @@ func (p *Part) Object(e Elements, names []string, made []*ast.Term) {
 	p.elements, p.names, p.made = e, names, made
 }
 
-// Sparse makes p an object that may lack some of the keys.
+// Sparse makes p an object that may lack some of the keys. Parts of one kind should have
+// one slice of names.
 func (p *Part) Sparse(e Elements, names []string, made []*ast.Term) {
 	p.Object(e, names, made)
 	p.sparse = true

@@ -11,7 +11,7 @@ func (s *scope) refValue(ref ast.Ref) value {
 	}
 	v := s.value(ref[0])
 	for _, key := range ref[1:] {
-		v = dot(get, v, s.value(key))
+		v = s.dot(get, v, key)
 	}
 	return v
 }
@@ -30,7 +30,7 @@ func (s *scope) path(look access, v value, keys []*ast.Term, use func(value) ste
 		if !s.known(key) {
 			return s.scan(v, key, func(element value) step { return s.path(look, element, keys[i+1:], use) })
 		}
-		v = dot(look, v, s.value(key))
+		v = s.dot(look, v, key)
 	}
 	return use(v)
 }

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"slices"
+	"sync/atomic"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -124,6 +127,44 @@ func (s *scope) set(set ast.Set) value {
 
 // access looks a key up in a value: [get], or [read] in documents.
 type access func(t, key *ast.Term) *ast.Term
+
+// dot plans looking a key up that is known.
+func (s *scope) dot(look access, of value, key *ast.Term) value {
+	if _, ok := key.Value.(ast.String); ok {
+		return named(look, of, key)
+	}
+	return dot(look, of, s.value(key))
+}
+
+// named plans looking up a name. Where the last sparse part had it the next one has it
+// too, most often.
+func named(look access, of value, key *ast.Term) value {
+	type spot struct {
+		names *string
+		at    int
+	}
+	var last atomic.Pointer[spot]
+	name := string(key.Value.(ast.String))
+	return func(m *machine, f frame) *ast.Term {
+		t := of(m, f)
+		if t == nil {
+			return nil
+		}
+		p, ok := t.Value.(*Part)
+		if !ok || !p.sparse {
+			return look(t, key)
+		}
+		if s := last.Load(); s != nil && s.names == &p.names[0] {
+			return p.at(s.at)
+		}
+		i, ok := slices.BinarySearch(p.names, name)
+		if !ok {
+			return nil
+		}
+		last.Store(&spot{&p.names[0], i})
+		return p.at(i)
+	}
+}
 
 // dot plans looking a key up.
 func dot(look access, of, key value) value {

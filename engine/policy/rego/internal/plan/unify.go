@@ -106,7 +106,7 @@ func (s *scope) takeObject(v value, p ast.Object, then plan) step {
 		if !s.known(keys[i]) {
 			refuse("an object with variables for keys")
 		}
-		return s.unifyValue(dot(get, at(slot), s.value(keys[i])), p.Get(keys[i]), func() step { return from(i + 1) })
+		return s.unifyValue(s.dot(get, at(slot), keys[i]), p.Get(keys[i]), func() step { return from(i + 1) })
 	}
 	next := from(0)
 	return store(v, slot, func(m *machine, f frame) signal {
