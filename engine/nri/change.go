@@ -21,9 +21,12 @@ type builder struct {
 	// owners is NRI's book of who set what; nil where one plugin is judged or
 	// nobody kept it.
 	owners *api.OwningPlugins
-	// known are the lists of plugins that its entries stand for.
-	known  map[string][]engine.Plugin
+	// owning are the plugin judged, or those consulted, for owners to be parts of.
+	// They are not the review's own, in which identities may be put later.
+	owning []engine.Plugin
 	target target
+	// room is for changes that are expected.
+	room []engine.Change
 	// claims are the places in the book that changes go by.
 	claims []claim
 	// missing is set where a list has an element that is nil, on which NRI's own
@@ -46,14 +49,29 @@ func (x *builder) judged(p engine.Plugin, consulted []engine.Plugin) {
 	}
 }
 
+// expect makes room for n more changes, so that not each takes memory of its own.
+func (x *builder) expect(n int) {
+	if n <= cap(x.room)-len(x.room) {
+		return
+	}
+	x.room = make([]engine.Change, 0, n)
+	x.claims = slices.Grow(x.claims, n)
+}
+
 // add records a change. owned tells where NRI's book has its owners.
-func (x *builder) add(c engine.Change, owned ownership) {
+func (x *builder) add(change engine.Change, owned ownership) {
+	x.expect(1)
+	x.room = append(x.room, change)
+	c := &x.room[len(x.room)-1]
 	c.Container = x.target.id
 	c.Pod = x.target.pod
 	c.Owners = x.ownersOf(owned)
-	x.attribute(&c)
+	x.attribute(c)
 	x.claim(owned, c.Op)
-	x.review.Changes = append(x.review.Changes, &c)
+	if len(x.review.Changes) == cap(x.review.Changes) {
+		x.review.Changes = slices.Grow(x.review.Changes, cap(x.room))
+	}
+	x.review.Changes = append(x.review.Changes, c)
 }
 
 // share adds owners to a change that several have a part in.
@@ -107,8 +125,8 @@ func (x *builder) malformed(format string, args ...any) {
 // ownership is a place in NRI's book of owners: a field, and where it is kept by
 // entry the name of the entry as the plugin wrote it.
 type ownership struct {
-	field api.Field
 	key   string
+	field api.Field
 	// compound is set where the field is kept by entry.
 	compound bool
 }
@@ -125,7 +143,10 @@ var nobody = ownership{}
 // something with a leading dash, and joins the owners of hooks with commas.
 func (x *builder) ownersOf(o ownership) []engine.Plugin {
 	if x.review.Plugin != (engine.Plugin{}) {
-		return []engine.Plugin{x.review.Plugin}
+		if x.owning == nil {
+			x.owning = []engine.Plugin{x.review.Plugin}
+		}
+		return x.owning
 	}
 	if o == nobody {
 		return nil
@@ -140,21 +161,13 @@ func (x *builder) ownersOf(o ownership) []engine.Plugin {
 	if names == "" {
 		return nil
 	}
-	plugins, ok := x.known[names]
-	if !ok {
-		plugins = x.parseOwners(names, o.field == api.Field_OciHooks)
-		if x.known == nil {
-			x.known = map[string][]engine.Plugin{}
-		}
-		x.known[names] = plugins
+	if o.field == api.Field_OciHooks {
+		return x.parseOwners(names)
 	}
-	return plugins
+	return x.named(names)
 }
 
-func (x *builder) parseOwners(names string, list bool) []engine.Plugin {
-	if !list {
-		return []engine.Plugin{x.named(names)}
-	}
+func (x *builder) parseOwners(names string) []engine.Plugin {
 	// A name that holds a comma could stand for somebody else's: then nobody is
 	// named, which makes every plugin that was consulted responsible.
 	for _, p := range x.review.Plugins {
@@ -164,44 +177,47 @@ func (x *builder) parseOwners(names string, list bool) []engine.Plugin {
 	}
 	var plugins []engine.Plugin
 	for name := range strings.SplitSeq(names, ",") {
-		if p := x.named(name); !slices.Contains(plugins, p) {
+		if p := x.named(name)[0]; !slices.Contains(plugins, p) {
 			plugins = append(plugins, p)
 		}
 	}
 	return plugins
 }
 
-// named finds a plugin by the name that NRI's book has, INDEX-NAME.
-func (x *builder) named(name string) engine.Plugin {
+// named finds a plugin by the name that NRI's book has, INDEX-NAME, and returns a
+// list of it alone.
+func (x *builder) named(name string) []engine.Plugin {
 	name = api.ClearRemovalMarker(name)
-	for _, p := range x.review.Plugins {
-		if p.String() == name {
-			return p
+	for i, p := range x.review.Plugins {
+		if !isNamed(p, name) {
+			continue
 		}
+		if x.owning == nil {
+			x.owning = slices.Clone(x.review.Plugins)
+		}
+		return x.owning[i : i+1 : i+1]
 	}
 	index, base, err := api.ParsePluginName(name)
 	if err != nil {
-		return engine.Plugin{Name: name}
+		return []engine.Plugin{{Name: name}}
 	}
-	return engine.Plugin{Name: base, Index: index}
+	return []engine.Plugin{{Name: base, Index: index}}
+}
+
+// isNamed compares with p.String(), without making it.
+func isNamed(p engine.Plugin, name string) bool {
+	if p.Name == "" && p.Index == "" {
+		return name == ""
+	}
+	rest, ok := strings.CutPrefix(name, p.Index)
+	return ok && len(rest) == len(p.Name)+1 && rest[0] == '-' && rest[1:] == p.Name
 }
 
 // finish sorts the changes, gives them ids, and lets the review be stripped.
 func (x *builder) finish(m messages) *engine.Review {
 	r := x.review
-	slices.SortStableFunc(r.Changes, func(a, b *engine.Change) int {
-		return cmp.Or(
-			cmp.Compare(a.Field, b.Field),
-			cmp.Compare(a.Key, b.Key),
-			cmp.Compare(a.Container, b.Container),
-			cmp.Compare(a.Position, b.Position),
-			cmp.Compare(a.Op, b.Op),
-		)
-	})
-	taken := make(map[string]int, len(r.Changes))
-	for _, c := range r.Changes {
-		c.ID = freeID(taken, c, r.Container.GetId())
-	}
+	slices.SortStableFunc(r.Changes, compareChanges)
+	nameChanges(r.Changes, r.Container.GetId())
 	if x.host.exhausted() {
 		x.malformed("the sources of mounts have more than %d components in all; no more are looked up", maxComponents)
 	}
@@ -215,14 +231,53 @@ func (x *builder) finish(m messages) *engine.Review {
 	return r
 }
 
+func compareChanges(a, b *engine.Change) int {
+	if c := compareNames(a, b); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(a.Position, b.Position), strings.Compare(string(a.Op), string(b.Op)))
+}
+
+// compareNames compares what ids are made of. Most differ at once.
+func compareNames(a, b *engine.Change) int {
+	if c := strings.Compare(string(a.Field), string(b.Field)); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Key, b.Key); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Container, b.Container)
+}
+
+// nameChanges gives ids to changes that are sorted. One that has its name alone has
+// nobody to clash with, unless there are signs in its key that ids have too.
+func nameChanges(changes []*engine.Change, reviewed string) {
+	var taken map[string]int
+	for i, c := range changes {
+		again := i > 0 && compareNames(changes[i-1], c) == 0 || i+1 < len(changes) && compareNames(c, changes[i+1]) == 0
+		if !again && c.Container == reviewed && !strings.ContainsAny(c.Key, "@#") {
+			c.ID = plainID(c)
+			continue
+		}
+		if taken == nil {
+			taken = map[string]int{}
+		}
+		c.ID = freeID(taken, c, reviewed)
+	}
+}
+
+func plainID(c *engine.Change) string {
+	if c.Key == "" {
+		return string(c.Field)
+	}
+	return string(c.Field) + ":" + c.Key
+}
+
 // freeID makes an id that is not taken: FIELD:KEY, with @CONTAINER where that is
 // not the one under review, and #N from the second of a name on. taken holds the
 // ids that there are, with the last number given to each.
 func freeID(taken map[string]int, c *engine.Change, reviewed string) string {
-	id := string(c.Field)
-	if c.Key != "" {
-		id += ":" + c.Key
-	}
+	id := plainID(c)
 	if c.Container != reviewed {
 		id += "@" + c.Container
 	}

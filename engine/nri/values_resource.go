@@ -15,6 +15,27 @@ type limit struct {
 	name  string
 	value any // int64, uint64, string or bool
 	owned ownership
+	// of finds the same one in other messages; nil where its key does.
+	of func(*api.LinuxResources) any
+}
+
+// in returns what other resources set the limit to, nil where they do not.
+func (l *limit) in(r *api.LinuxResources) any {
+	switch {
+	case l.of != nil:
+		return l.of(r)
+	case l.owned.field == api.Field_HugepageLimits:
+		for _, h := range slices.Backward(r.GetHugepageLimits()) {
+			if h.GetPageSize() == l.owned.key {
+				return h.GetLimit()
+			}
+		}
+	default:
+		if v, ok := r.GetUnified()[l.owned.key]; ok {
+			return v
+		}
+	}
+	return nil
 }
 
 // resources records what a creation's adjustment makes of the resources. Of the
@@ -25,22 +46,24 @@ func (x *builder) resources(r, old *api.LinuxResources) {
 		return
 	}
 	x.checkResources(r)
-	set := cpuLimits(r.GetCpu())
+	var room [usual]limit
+	set := appendSet(room[:0], cpuLimits, r)
 	if l := r.GetMemory().GetLimit().GetValue(); l != 0 {
 		owned := simple(api.Field_MemLimit)
-		set = append(set, limit{"memory.limit", l, owned}, limit{"memory.swap", l, owned})
+		set = append(set, limit{"memory.limit", l, owned, memoryLimit}, limit{"memory.swap", l, owned, memorySwap})
 	}
-	set = append(set, namedLimits(r)...)
+	set = appendNamed(set, r)
 	if p := r.GetPids(); p != nil && p.GetLimit() > -1 {
-		set = append(set, limit{"pids.limit", p.GetLimit(), simple(api.Field_PidsLimit)})
+		set = appendSet(set, pidsLimits, r)
 	}
-	before := limitsByName(allLimits(old))
-	for i, l := range lastOfEach(set) {
-		if before[l.name] != l.value {
-			x.limit(i, l, before[l.name])
+	set = lastOfEach(set)
+	x.expect(len(set))
+	for i, l := range set {
+		if before := l.in(old); before != l.value {
+			x.limit(i, l, before)
 		}
 	}
-	for i, l := range classes(r) {
+	for i, l := range appendSet(nil, classes, r) {
 		x.limit(i, l, nil) // the runtime resolves them by a table of its own
 	}
 	x.deviceRules(r.GetDevices())
@@ -67,14 +90,9 @@ func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResou
 		if ours && x.review.Operation == engine.CreateContainer {
 			x.malformed("an update of container %q while it is being created", own.id)
 		}
-		var wanted map[string]any
-		if ours && requested != nil {
-			wanted = limitsByName(allLimits(requested))
-		}
-		before := limitsByName(allLimits(known.GetLinux().GetResources()))
 		for i, l := range allLimits(u.GetLinux().GetResources()) {
-			if v, ok := wanted[l.name]; !ok || v != l.value {
-				x.limit(i, l, before[l.name])
+			if !ours || l.in(requested) != l.value {
+				x.limit(i, l, l.in(known.GetLinux().GetResources()))
 			}
 		}
 		x.checkResources(u.GetLinux().GetResources())
@@ -86,7 +104,7 @@ func (x *builder) updates(list []*api.ContainerUpdate, requested *api.LinuxResou
 // checkResources finds names that runtimes make names of files of, and that would
 // lead out of the container's cgroup. runc and crun refuse them, not everybody does.
 func (x *builder) checkResources(r *api.LinuxResources) {
-	for _, k := range slices.Sorted(maps.Keys(r.GetUnified())) {
+	for k := range r.GetUnified() {
 		if k == "" || strings.Contains(k, "/") {
 			x.malformed("%q is no file of a cgroup", k)
 		}
@@ -134,18 +152,10 @@ func (x *builder) limit(position int, l limit, old any) {
 	x.add(c, l.owned)
 }
 
-func limitsByName(limits []limit) map[string]any {
-	m := make(map[string]any, len(limits))
-	for _, l := range limits {
-		m[l.name] = l.value
-	}
-	return m
-}
-
 // lastOfEach keeps the last of several limits of one name, which the generator
 // lets win.
 func lastOfEach(set []limit) []limit {
-	var last []limit
+	last := set[:0]
 	for _, l := range set {
 		if i := slices.IndexFunc(last, func(o limit) bool { return o.name == l.name }); i >= 0 {
 			last[i] = l
@@ -156,93 +166,94 @@ func lastOfEach(set []limit) []limit {
 	return last
 }
 
+// usual is how many limits there is room for without asking for memory.
+const usual = 10
+
 // allLimits lists everything that a message sets.
 func allLimits(r *api.LinuxResources) []limit {
-	if r == nil {
+	l := appendSet(nil, cpuLimits, r)
+	l = appendSet(l, memoryLimits, r)
+	l = appendNamed(l, r)
+	l = appendSet(l, classes, r)
+	return appendSet(l, pidsLimits, r)
+}
+
+// setting is a limit that has a member of its own in NRI's messages.
+type setting struct {
+	name  string
+	owner api.Field
+	of    func(*api.LinuxResources) any
+}
+
+var cpuLimits = []setting{
+	{"cpu.shares", api.Field_CPUShares, func(r *api.LinuxResources) any { return optional(r.GetCpu().GetShares()) }},
+	{"cpu.quota", api.Field_CPUQuota, func(r *api.LinuxResources) any { return optional(r.GetCpu().GetQuota()) }},
+	{"cpu.period", api.Field_CPUPeriod, func(r *api.LinuxResources) any { return optional(r.GetCpu().GetPeriod()) }},
+	{"cpu.realtimeRuntime", api.Field_CPURealtimeRuntime, func(r *api.LinuxResources) any { return optional(r.GetCpu().GetRealtimeRuntime()) }},
+	{"cpu.realtimePeriod", api.Field_CPURealtimePeriod, func(r *api.LinuxResources) any { return optional(r.GetCpu().GetRealtimePeriod()) }},
+	{"cpu.cpus", api.Field_CPUSetCPUs, func(r *api.LinuxResources) any { return text(r.GetCpu().GetCpus()) }},
+	{"cpu.mems", api.Field_CPUSetMems, func(r *api.LinuxResources) any { return text(r.GetCpu().GetMems()) }},
+}
+
+var memoryLimits = []setting{
+	{"memory.limit", api.Field_MemLimit, memoryLimit},
+	{"memory.reservation", api.Field_MemReservation, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetReservation()) }},
+	{"memory.swap", api.Field_MemSwapLimit, memorySwap},
+	{"memory.kernel", api.Field_MemKernelLimit, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetKernel()) }},
+	{"memory.kernelTcp", api.Field_MemTCPLimit, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetKernelTcp()) }},
+	{"memory.swappiness", api.Field_MemSwappiness, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetSwappiness()) }},
+	{"memory.disableOomKiller", api.Field_MemDisableOomKiller, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetDisableOomKiller()) }},
+	{"memory.useHierarchy", api.Field_MemUseHierarchy, func(r *api.LinuxResources) any { return optional(r.GetMemory().GetUseHierarchy()) }},
+}
+
+func memoryLimit(r *api.LinuxResources) any { return optional(r.GetMemory().GetLimit()) }
+func memorySwap(r *api.LinuxResources) any  { return optional(r.GetMemory().GetSwap()) }
+
+var pidsLimits = []setting{{"pids.limit", api.Field_PidsLimit, func(r *api.LinuxResources) any {
+	if r.GetPids() == nil {
 		return nil
 	}
-	l := slices.Concat(cpuLimits(r.GetCpu()), memoryLimits(r.GetMemory()), namedLimits(r), classes(r))
-	if p := r.GetPids(); p != nil {
-		l = append(l, limit{"pids.limit", p.GetLimit(), simple(api.Field_PidsLimit)})
+	return r.GetPids().GetLimit()
+}}}
+
+var classes = []setting{
+	{"blockioClass", api.Field_BlockioClass, func(r *api.LinuxResources) any { return optional(r.GetBlockioClass()) }},
+	{"rdtClass", api.Field_RdtClass, func(r *api.LinuxResources) any { return optional(r.GetRdtClass()) }},
+}
+
+// optional is the value of one of NRI's optional members, nil where it is not set.
+func optional[T any, M interface {
+	comparable
+	GetValue() T
+}](m M) any {
+	var none M
+	if m == none {
+		return nil
+	}
+	return m.GetValue()
+}
+
+// appendSet adds those of the settings that a message has.
+func appendSet(l []limit, settings []setting, r *api.LinuxResources) []limit {
+	for i := range settings {
+		s := &settings[i]
+		if v := s.of(r); v != nil {
+			l = append(l, limit{s.name, v, simple(s.owner), s.of})
+		}
 	}
 	return l
 }
 
-func cpuLimits(c *api.LinuxCPU) []limit {
-	if c == nil {
-		return nil
-	}
-	var l limits
-	l.uint("cpu.shares", c.Shares, api.Field_CPUShares)
-	l.int("cpu.quota", c.Quota, api.Field_CPUQuota)
-	l.uint("cpu.period", c.Period, api.Field_CPUPeriod)
-	l.int("cpu.realtimeRuntime", c.RealtimeRuntime, api.Field_CPURealtimeRuntime)
-	l.uint("cpu.realtimePeriod", c.RealtimePeriod, api.Field_CPURealtimePeriod)
-	if c.Cpus != "" {
-		l = append(l, limit{"cpu.cpus", c.Cpus, simple(api.Field_CPUSetCPUs)})
-	}
-	if c.Mems != "" {
-		l = append(l, limit{"cpu.mems", c.Mems, simple(api.Field_CPUSetMems)})
-	}
-	return l
-}
-
-func memoryLimits(m *api.LinuxMemory) []limit {
-	if m == nil {
-		return nil
-	}
-	var l limits
-	l.int("memory.limit", m.Limit, api.Field_MemLimit)
-	l.int("memory.reservation", m.Reservation, api.Field_MemReservation)
-	l.int("memory.swap", m.Swap, api.Field_MemSwapLimit)
-	l.int("memory.kernel", m.Kernel, api.Field_MemKernelLimit)
-	l.int("memory.kernelTcp", m.KernelTcp, api.Field_MemTCPLimit)
-	l.uint("memory.swappiness", m.Swappiness, api.Field_MemSwappiness)
-	l.bool("memory.disableOomKiller", m.DisableOomKiller, api.Field_MemDisableOomKiller)
-	l.bool("memory.useHierarchy", m.UseHierarchy, api.Field_MemUseHierarchy)
-	return l
-}
-
-// namedLimits are those that come with names of their own.
-func namedLimits(r *api.LinuxResources) []limit {
-	var l []limit
+// appendNamed adds the limits that come with names of their own.
+func appendNamed(l []limit, r *api.LinuxResources) []limit {
 	for _, h := range r.GetHugepageLimits() {
-		l = append(l, limit{"hugepages." + h.GetPageSize(), h.GetLimit(), compound(api.Field_HugepageLimits, h.GetPageSize())})
+		l = append(l, limit{"hugepages." + h.GetPageSize(), h.GetLimit(), compound(api.Field_HugepageLimits, h.GetPageSize()), nil})
+	}
+	if len(r.GetUnified()) == 0 {
+		return l
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.GetUnified())) {
-		l = append(l, limit{"unified." + k, r.GetUnified()[k], compound(api.Field_CgroupsUnified, k)})
+		l = append(l, limit{"unified." + k, r.GetUnified()[k], compound(api.Field_CgroupsUnified, k), nil})
 	}
 	return l
-}
-
-func classes(r *api.LinuxResources) []limit {
-	var l []limit
-	if c := r.GetBlockioClass(); c != nil {
-		l = append(l, limit{"blockioClass", c.GetValue(), simple(api.Field_BlockioClass)})
-	}
-	if c := r.GetRdtClass(); c != nil {
-		l = append(l, limit{"rdtClass", c.GetValue(), simple(api.Field_RdtClass)})
-	}
-	return l
-}
-
-// limits collects what optional members of a message set.
-type limits []limit
-
-func (l *limits) int(name string, v *api.OptionalInt64, f api.Field) {
-	if v != nil {
-		*l = append(*l, limit{name, v.GetValue(), simple(f)})
-	}
-}
-
-func (l *limits) uint(name string, v *api.OptionalUInt64, f api.Field) {
-	if v != nil {
-		*l = append(*l, limit{name, v.GetValue(), simple(f)})
-	}
-}
-
-func (l *limits) bool(name string, v *api.OptionalBool, f api.Field) {
-	if v != nil {
-		*l = append(*l, limit{name, v.GetValue(), simple(f)})
-	}
 }
