@@ -14,6 +14,10 @@ func (x *builder) env(adjust []*api.KeyValue, old []string) {
 	if len(adjust) == 0 {
 		return
 	}
+	if tidy(adjust, old) {
+		x.tidyEnv(adjust, old)
+		return
+	}
 	x.checkEnv(adjust)
 	before, after := byName(old), byName(generatedEnv(adjust, old))
 	for _, name := range touched(before, after) {
@@ -27,6 +31,60 @@ func (x *builder) env(adjust []*api.KeyValue, old []string) {
 		}
 		x.diff(engine.Env, name, was, value, compound(api.Field_Env, name))
 	}
+}
+
+// tidy says that each variable has a name and stands once, in what is asked for and
+// in what there was: then only those that are asked for change. It is false where
+// finding out would take too long.
+func tidy(adjust []*api.KeyValue, old []string) bool {
+	if len(adjust) > maxTidy {
+		return false
+	}
+	var asked, had sieve
+	for _, e := range adjust {
+		name := api.ClearRemovalMarker(e.GetKey())
+		if name == "" || strings.Contains(name, "=") || asked.doubtful(name) {
+			return false
+		}
+	}
+	for _, entry := range old {
+		i := strings.IndexByte(entry, '=')
+		if i <= 0 || had.doubtful(entry[:i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxTidy bounds how many variables are looked for one by one.
+const maxTidy = 64
+
+func (x *builder) tidyEnv(adjust []*api.KeyValue, old []string) {
+	for _, e := range adjust {
+		name, marked := api.IsMarkedForRemoval(e.GetKey())
+		before, had := lookupEnv(old, name)
+		var was, value any
+		switch {
+		case had && !marked && before == e.GetValue(), !had && marked:
+			continue
+		case had && marked:
+			was = before
+		case had:
+			was, value = before, e.GetValue()
+		default:
+			value = e.GetValue()
+		}
+		x.diff(engine.Env, name, was, value, compound(api.Field_Env, name))
+	}
+}
+
+func lookupEnv(env []string, name string) (value string, ok bool) {
+	for _, entry := range env {
+		if len(entry) > len(name) && entry[len(name)] == '=' && entry[:len(name)] == name {
+			return entry[len(name)+1:], true
+		}
+	}
+	return "", false
 }
 
 // checkEnv finds what would reach the process as another variable than the one
