@@ -13,10 +13,12 @@ import (
 // adjustment collects what a merged adjustment changes, field by field in the
 // order of NRI's generator (pkg/runtime-tools/generate, Generator.Adjust).
 func (x *builder) adjustment(a *api.ContainerAdjustment) {
-	if n := elements(a); n > maxElements {
+	n := elements(a)
+	if n > maxElements {
 		x.malformed("the adjustment lists %d things; at most %d are looked at", n, maxElements)
 		return
 	}
+	x.expect(n)
 	c := x.review.Container
 	x.annotations(a.GetAnnotations(), c.GetAnnotations())
 	x.env(a.GetEnv(), c.GetEnv())
@@ -129,6 +131,9 @@ func (x *builder) cdiDevices(devices []*api.CDIDevice) {
 // rlimits are appended, even where the type is there already: the last one wins
 // when the OCI runtime sets them in order.
 func (x *builder) rlimits(limits, old []*api.POSIXRlimit) {
+	if len(limits) == 0 {
+		return
+	}
 	before := make(map[string]any, len(old))
 	for _, l := range old {
 		before[l.GetType()] = &engine.Rlimit{Hard: l.GetHard(), Soft: l.GetSoft()}

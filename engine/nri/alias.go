@@ -75,11 +75,7 @@ func (h host) links() []link {
 
 // aliases names the well-known places that a mount shows by another name.
 func (b *binds) aliases(v *engine.Mount) []string {
-	paths := v.Layers
-	if v.Type == "bind" {
-		paths = append([]string{v.ResolvedSource}, paths...)
-	}
-	if len(paths) == 0 {
+	if v.Type != "bind" && len(v.Layers) == 0 {
 		return nil
 	}
 	if !b.looked {
@@ -87,16 +83,30 @@ func (b *binds) aliases(v *engine.Mount) []string {
 	}
 	var names []string
 	for _, l := range b.links {
-		for _, p := range paths {
-			switch {
-			case p == l.target:
-				names = append(names, l.place)
-			case strings.HasPrefix(p, l.target+"/"):
-				names = append(names, l.place+strings.TrimPrefix(p, l.target))
-			case strings.HasPrefix(l.target, strings.TrimSuffix(p, "/")+"/"):
-				names = append(names, l.place)
-			}
+		if v.Type == "bind" {
+			names = l.appendNames(names, v.ResolvedSource)
+		}
+		for _, p := range v.Layers {
+			names = l.appendNames(names, p)
 		}
 	}
 	return names
+}
+
+// appendNames adds the name that the link gives to a path, or to something below it.
+func (l link) appendNames(names []string, p string) []string {
+	switch {
+	case p == l.target:
+		return append(names, l.place)
+	case below(p, l.target):
+		return append(names, l.place+strings.TrimPrefix(p, l.target))
+	case below(l.target, strings.TrimSuffix(p, "/")):
+		return append(names, l.place)
+	}
+	return names
+}
+
+// below says whether a path starts with another and a slash.
+func below(p, dir string) bool {
+	return len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir
 }

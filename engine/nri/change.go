@@ -17,7 +17,9 @@ type builder struct {
 	border *Border
 	review *engine.Review
 	host   host
-	nodes  deviceNodes
+	// lookups are what the host remembers for this review.
+	lookups lookups
+	nodes   deviceNodes
 	// owners is NRI's book of who set what; nil where one plugin is judged or
 	// nobody kept it.
 	owners *api.OwningPlugins
@@ -60,7 +62,9 @@ func (x *builder) expect(n int) {
 
 // add records a change. owned tells where NRI's book has its owners.
 func (x *builder) add(change engine.Change, owned ownership) {
-	x.expect(1)
+	if len(x.room) == cap(x.room) {
+		x.expect(1 + len(x.review.Changes)/4)
+	}
 	x.room = append(x.room, change)
 	c := &x.room[len(x.room)-1]
 	c.Container = x.target.id

@@ -182,9 +182,12 @@ func (x *builder) inspectMap(w *where, m *member, f reflect.Value) {
 		}
 		return
 	}
-	for k, v := range f.Seq2() {
-		x.inspectString(w, m, k.String())
-		if !v.IsNil() { // a network device is removed by a name without a message
+	if f.Len() == 0 {
+		return
+	}
+	for entries := f.MapRange(); entries.Next(); {
+		x.inspectString(w, m, entries.Key().String())
+		if v := entries.Value(); !v.IsNil() { // a network device is removed by a name without a message
 			x.inspectMessage(&where{up: w, name: m.name}, m.shape, v)
 		}
 	}

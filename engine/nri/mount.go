@@ -16,11 +16,11 @@ func (x *builder) mounts(adjust, old []*api.Mount) {
 	if len(adjust) == 0 {
 		return
 	}
-	after := slices.Clone(old)
+	after := append(make([]*api.Mount, 0, len(old)+len(adjust)), old...)
 	for _, m := range adjust {
 		raw, marked := api.IsMarkedForRemoval(m.GetDestination())
 		if i := slices.IndexFunc(after, func(o *api.Mount) bool { return o.GetDestination() == raw }); i >= 0 {
-			after = slices.Delete(slices.Clone(after), i, i+1)
+			after = slices.Delete(after, i, i+1)
 		}
 		if marked {
 			continue
@@ -31,28 +31,36 @@ func (x *builder) mounts(adjust, old []*api.Mount) {
 		after = append(after, m)
 	}
 	had := x.binds(old)
-	changed := changedAt(old, after, func(m *api.Mount) string { return insideRoot(m.GetDestination()) }, sameMount)
+	changed := changedAt(old, after, mountPlace, sameMount)
 	changed = append(changed, reordered(old, after, changed)...)
+	had.expect(changed)
 	for _, c := range changed {
-		x.mount(c, had)
+		x.mount(c, &had)
 	}
-	x.rootPropagation(adjust, changed, had)
+	x.rootPropagation(adjust, changed, &had)
 }
+
+func mountPlace(m *api.Mount) string { return insideRoot(m.GetDestination()) }
 
 // reordered finds the places at which several mounts lie and another one of them
 // comes to lie on top.
 func reordered(old, after []*api.Mount, changed []place[*api.Mount]) []place[*api.Mount] {
+	var seen sieve
+	if !slices.ContainsFunc(old, func(m *api.Mount) bool { return seen.doubtful(mountPlace(m)) }) {
+		return nil
+	}
 	top := func(list []*api.Mount) map[string]*api.Mount {
 		m := make(map[string]*api.Mount, len(list))
 		for _, o := range list {
-			m[insideRoot(o.GetDestination())] = o
+			m[mountPlace(o)] = o
 		}
 		return m
 	}
-	was, is := top(old), top(after)
+	was := top(old)
 	if len(was) == len(old) {
 		return nil
 	}
+	is := top(after)
 	var places []place[*api.Mount]
 	for _, key := range slices.Sorted(maps.Keys(is)) {
 		known := slices.ContainsFunc(changed, func(c place[*api.Mount]) bool { return c.key == key })
@@ -82,9 +90,11 @@ func (x *builder) mount(c place[*api.Mount], had *binds) {
 // else in the list would show.
 func (x *builder) rootPropagation(adjust []*api.Mount, changed []place[*api.Mount], had *binds) {
 	for _, m := range adjust {
-		key := insideRoot(m.GetDestination())
-		if strings.HasPrefix(m.GetDestination(), "-") || rootOption(m.GetOptions()) == "" ||
-			slices.ContainsFunc(changed, func(c place[*api.Mount]) bool { return c.key == key }) {
+		if strings.HasPrefix(m.GetDestination(), "-") || rootOption(m.GetOptions()) == "" {
+			continue
+		}
+		key := mountPlace(m)
+		if slices.ContainsFunc(changed, func(c place[*api.Mount]) bool { return c.key == key }) {
 			continue
 		}
 		v := had.value(m)
@@ -97,44 +107,73 @@ func sameMount(a, b *api.Mount) bool {
 		a.GetSource() == b.GetSource() && slices.Equal(a.GetOptions(), b.GetOptions())
 }
 
-// binds knows what the container had mounted from the host, by resolved source.
+// binds knows what the container had mounted from the host.
 type binds struct {
-	host     host
-	mounts   []*api.Mount
-	bySource map[string][]*engine.Mount
-	places   *Places
-	links    []link
-	looked   bool // whether links were looked for
+	host   host
+	mounts []*api.Mount
+	// sources are where the sources of mounts lead to, "" for what is no bind mount.
+	sources []string
+	places  *Places
+	links   []link
+	looked  bool // whether links were looked for
+	// room is for values that are expected.
+	room []engine.Mount
 }
 
-func (x *builder) binds(mounts []*api.Mount) *binds {
-	return &binds{host: x.host, mounts: mounts, places: x.border.Places}
+func (x *builder) binds(mounts []*api.Mount) binds {
+	return binds{host: x.host, mounts: mounts, places: x.border.Places}
+}
+
+// expect makes room for the values of changes.
+func (b *binds) expect(changed []place[*api.Mount]) {
+	n := 0
+	for _, c := range changed {
+		n += len(c.added)
+		if c.hasOld {
+			n++
+		}
+	}
+	b.room = make([]engine.Mount, 0, n)
 }
 
 // value reads a mount as the OCI runtime does and compares it with what there was.
 func (b *binds) value(m *api.Mount) *engine.Mount {
-	v := b.host.mount(m)
-	v.Aliases = b.aliases(v)
-	if v.Type != "bind" {
-		return v
+	if len(b.room) == cap(b.room) {
+		b.room = make([]engine.Mount, 0, 1)
 	}
-	if b.bySource == nil {
-		b.bySource = make(map[string][]*engine.Mount, len(b.mounts))
-		for _, o := range b.mounts {
+	b.room = append(b.room, b.host.mount(m))
+	v := &b.room[len(b.room)-1]
+	v.Aliases = b.aliases(v)
+	if v.Type == "bind" {
+		b.compare(v)
+	}
+	return v
+}
+
+func (b *binds) compare(v *engine.Mount) {
+	if b.sources == nil {
+		b.sources = make([]string, len(b.mounts))
+		for i, o := range b.mounts {
 			if old := b.host.mount(o); old.Type == "bind" {
-				b.bySource[old.ResolvedSource] = append(b.bySource[old.ResolvedSource], old)
+				b.sources[i] = old.ResolvedSource
 			}
 		}
 	}
-	for _, old := range b.bySource[v.ResolvedSource] {
-		if v.ResolvedSource == unresolved || loosened(old, v) {
+	if v.ResolvedSource == unresolved {
+		return
+	}
+	for i, source := range b.sources {
+		if source != v.ResolvedSource {
+			continue
+		}
+		old, _ := readOptions(b.mounts[i])
+		if loosened(&old, v) {
 			continue
 		}
 		v.HadSource = true
 		v.HadWritable = v.HadWritable || !old.ReadOnly
 		v.HadPropagation = v.HadPropagation || v.Propagation == old.Propagation
 	}
-	return v
 }
 
 // loosened says whether a mount lets more through than another of the same source
@@ -151,12 +190,22 @@ func loosened(old, v *engine.Mount) bool {
 	return false
 }
 
-// mount reads the options in order, the last word wins, as runc does (mount(8)
+// mount reads a mount and looks up on the host what it shows.
+func (h host) mount(m *api.Mount) engine.Mount {
+	v, bind := readOptions(m)
+	if bind {
+		v.ResolvedSource = h.resolve(m.GetSource())
+	}
+	v.Layers = h.layers(m.GetOptions())
+	return v
+}
+
+// readOptions reads the options in order, the last word wins, as runc does (mount(8)
 // and the OCI runtime specification, "Linux mount options"). What makes a mount
 // dangerous is also found where options are glued together with commas, which some
 // runtimes take apart; what makes it harmless counts only where it stands alone.
-func (h host) mount(m *api.Mount) *engine.Mount {
-	v := &engine.Mount{Type: m.GetType(), Source: m.GetSource(), Options: m.GetOptions()}
+func readOptions(m *api.Mount) (v engine.Mount, bind bool) {
+	v = engine.Mount{Type: m.GetType(), Source: m.GetSource(), Options: m.GetOptions()}
 	recursiveAttr, remount := "", false
 	for _, option := range m.GetOptions() {
 		single := !strings.Contains(option, ",")
@@ -195,15 +244,13 @@ func (h host) mount(m *api.Mount) *engine.Mount {
 	if root := rootOption(m.GetOptions()); root != "" {
 		v.Propagation = root
 	}
-	if v.Type == "bind" {
-		v.ResolvedSource = h.resolve(m.GetSource())
+	if bind = v.Type == "bind"; bind {
 		v.RecursiveReadOnly = v.RecursiveReadOnly || v.ReadOnly && !v.Recursive
 	}
 	if remount {
 		v.Type = "remount" // nothing is mounted: what lies there already gets new options
 	}
-	v.Layers = h.layers(m.GetOptions())
-	return v
+	return v, bind
 }
 
 // rootOption is the option that makes the generator change the propagation of the

@@ -1,8 +1,10 @@
 package nri
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/containerd/nri/pkg/api"
 
@@ -27,53 +29,73 @@ func adjustMap(x *builder, field engine.Field, owner api.Field, m, old map[strin
 	if len(m) == 0 {
 		return
 	}
-	names := make(map[string]*spellings, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
+	asked := make([]spelling, 0, len(m))
+	for k := range m {
 		raw, marked := api.IsMarkedForRemoval(k)
-		name := effective(raw)
-		n := names[name]
-		if n == nil {
-			n = &spellings{}
-			names[name] = n
-		}
-		if marked {
-			n.removed = append(n.removed, raw)
-		} else {
-			n.set = append(n.set, raw)
+		asked = append(asked, spelling{name: effective(raw), raw: raw, marked: marked})
+	}
+	slices.SortFunc(asked, compareSpellings)
+	var had []spelling
+	for k := range old {
+		s := spelling{name: effective(k), raw: k}
+		if _, found := slices.BinarySearchFunc(asked, s.name, compareName); found {
+			had = append(had, s)
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(old)) {
-		if n := names[effective(k)]; n != nil {
-			n.had = append(n.had, k)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(names)) {
-		x.spelled(field, owner, name, names[name], m, old)
+	slices.SortFunc(had, compareSpellings)
+	for len(asked) > 0 {
+		name := asked[0].name
+		n, h := alike(asked, name), alike(had, name)
+		x.spelled(field, owner, asked[:n], had[:h], m, old)
+		asked, had = asked[n:], had[h:]
 	}
 }
 
-// spellings are the ways in which a map writes one name.
-type spellings struct{ set, removed, had []string }
+// spelling is one way in which a map writes a name.
+type spelling struct {
+	name, raw string
+	marked    bool // for removal
+}
+
+func compareSpellings(a, b spelling) int {
+	return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.raw, b.raw))
+}
+
+func compareName(s spelling, name string) int { return strings.Compare(s.name, name) }
+
+// alike is how many spellings at the beginning of a list are of the name.
+func alike(list []spelling, name string) int {
+	if i := slices.IndexFunc(list, func(s spelling) bool { return s.name != name }); i >= 0 {
+		return i
+	}
+	return len(list)
+}
 
 // spelled records the outcomes for one name.
-func (x *builder) spelled(field engine.Field, owner api.Field, name string, n *spellings, m, old map[string]string) {
+func (x *builder) spelled(field engine.Field, owner api.Field, asked, had []spelling, m, old map[string]string) {
 	var before any
-	if len(n.had) > 0 {
-		before = old[n.had[len(n.had)-1]]
+	if len(had) > 0 {
+		before = old[had[len(had)-1].raw]
 	}
 	changed := false
-	for _, raw := range n.set {
-		if v, had := old[raw]; had && v == m[raw] {
+	for _, s := range asked {
+		if v, ok := old[s.raw]; s.marked || ok && v == m[s.raw] {
 			continue
 		}
 		changed = true
-		x.diff(field, name, before, m[raw], compound(owner, raw))
+		x.diff(field, s.name, before, m[s.raw], compound(owner, s.raw))
 	}
-	removed := func(raw string) bool { return slices.Contains(n.removed, raw) }
-	kept := func(raw string) bool { return !removed(raw) }
-	vanishes := !slices.ContainsFunc(n.set, kept) && !slices.ContainsFunc(n.had, kept)
-	if slices.ContainsFunc(n.had, removed) && (vanishes || !changed) {
-		x.diff(field, name, before, nil, compound(owner, n.removed[0]))
+	first := slices.IndexFunc(asked, func(s spelling) bool { return s.marked })
+	if first < 0 {
+		return
+	}
+	removed := func(s spelling) bool {
+		return slices.ContainsFunc(asked[first:], func(a spelling) bool { return a.marked && a.raw == s.raw })
+	}
+	kept := func(s spelling) bool { return !s.marked && !removed(s) }
+	vanishes := !slices.ContainsFunc(asked, kept) && !slices.ContainsFunc(had, kept)
+	if slices.ContainsFunc(had, removed) && (vanishes || !changed) {
+		x.diff(field, asked[first].name, before, nil, compound(owner, asked[first].raw))
 	}
 }
 
