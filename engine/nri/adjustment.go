@@ -18,7 +18,9 @@ func (x *builder) adjustment(a *api.ContainerAdjustment) {
 		x.malformed("the adjustment lists %d things; at most %d are looked at", n, maxElements)
 		return
 	}
-	x.expect(n)
+	var room [usual]limit
+	limits := generatedLimits(room[:0], a.GetLinux().GetResources())
+	x.expect(n + len(limits))
 	c := x.review.Container
 	x.annotations(a.GetAnnotations(), c.GetAnnotations())
 	x.env(a.GetEnv(), c.GetEnv())
@@ -28,7 +30,7 @@ func (x *builder) adjustment(a *api.ContainerAdjustment) {
 	x.mounts(a.GetMounts(), c.GetMounts())
 	x.rlimits(a.GetRlimits(), c.GetRlimits())
 	if a.GetLinux() != nil {
-		x.linux(a.GetLinux(), c.GetLinux())
+		x.linux(a.GetLinux(), c.GetLinux(), limits)
 	}
 }
 
@@ -50,7 +52,7 @@ func elements(a *api.ContainerAdjustment) int {
 	return n
 }
 
-func (x *builder) linux(a *api.LinuxContainerAdjustment, c *api.LinuxContainer) {
+func (x *builder) linux(a *api.LinuxContainerAdjustment, c *api.LinuxContainer, limits []limit) {
 	x.devices(a.GetDevices(), c.GetDevices())
 	if p := a.GetCgroupsPath(); p != "" && p != c.GetCgroupsPath() {
 		x.diff(engine.CgroupsPath, "", text(c.GetCgroupsPath()), p, simple(api.Field_CgroupsPath))
@@ -63,7 +65,7 @@ func (x *builder) linux(a *api.LinuxContainerAdjustment, c *api.LinuxContainer) 
 	x.sysctl(a.GetSysctl(), c.GetSysctl())
 	x.netDevices(a.GetNetDevices(), c.GetNetDevices())
 	x.memoryPolicy(a.GetMemoryPolicy())
-	x.resources(a.GetResources(), c.GetResources())
+	x.resources(a.GetResources(), c.GetResources(), limits)
 	x.rdt(a.GetRdt(), c.GetRdt())
 }
 

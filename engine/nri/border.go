@@ -190,14 +190,12 @@ func cloneAll[M proto.Message](list []M) []M {
 // start begins a review of changes to container.
 func (b *Border) start(op engine.Operation, pod *api.PodSandbox, container *api.Container) *builder {
 	r := &engine.Review{Version: engine.Version, Operation: op, Runtime: b.Runtime, Pod: pod, Container: container}
-	x := &builder{
+	return &builder{
 		border:  b,
 		review:  r,
 		target:  target{id: container.GetId(), pod: pod},
 		lookups: lookups{left: maxComponents},
 	}
-	x.host = host{root: b.HostRoot, review: &x.lookups}
-	return x
 }
 
 // consulted converts NRI's list of plugins, without the guard itself.

@@ -16,7 +16,6 @@ import (
 type builder struct {
 	border *Border
 	review *engine.Review
-	host   host
 	// lookups are what the host remembers for this review.
 	lookups lookups
 	nodes   deviceNodes
@@ -41,6 +40,8 @@ type target struct {
 	id  string
 	pod *api.PodSandbox
 }
+
+func (x *builder) host() host { return host{root: x.border.HostRoot, review: &x.lookups} }
 
 // judged names the one plugin that is judged, if it is one.
 func (x *builder) judged(p engine.Plugin, consulted []engine.Plugin) {
@@ -222,7 +223,7 @@ func (x *builder) finish(m messages) *engine.Review {
 	r := x.review
 	slices.SortStableFunc(r.Changes, compareChanges)
 	nameChanges(r.Changes, r.Container.GetId())
-	if x.host.exhausted() {
+	if x.host().exhausted() {
 		x.malformed("the sources of mounts have more than %d components in all; no more are looked up", maxComponents)
 	}
 	slices.Sort(r.Malformed)

@@ -20,7 +20,8 @@ import (
 // are missing, and strings that no system call takes.
 func (x *builder) inspect(name string, m proto.Message) {
 	if v := reflect.ValueOf(m); !v.IsNil() {
-		x.inspectMessage(&where{name: name}, shapes[v.Type()], v)
+		var room [8]string // deeper than messages are
+		x.inspectMessage(append(where(room[:0]), name), shapes[v.Type()], v)
 	}
 }
 
@@ -118,19 +119,11 @@ func walked(f protoreflect.FieldDescriptor, held reflect.Type) bool {
 
 // where is a place in a message, written out only when there is something to say
 // about it.
-type where struct {
-	up   *where
-	name string
-}
+type where []string
 
-func (w *where) String() string {
-	if w.up == nil {
-		return w.name
-	}
-	return w.up.String() + "." + w.name
-}
+func (w where) String() string { return strings.Join(w, ".") }
 
-func (x *builder) inspectMessage(w *where, s *shape, v reflect.Value) {
+func (x *builder) inspectMessage(w where, s *shape, v reflect.Value) {
 	if raw := v.Interface().(proto.Message).ProtoReflect().GetUnknown(); len(raw) > 0 {
 		x.unknownFields(w.String(), raw)
 	}
@@ -144,7 +137,7 @@ func (x *builder) inspectMessage(w *where, s *shape, v reflect.Value) {
 			x.inspectMap(w, m, f)
 		case reflect.Pointer:
 			if !f.IsNil() {
-				x.inspectMessage(&where{up: w, name: m.name}, m.shape, f)
+				x.inspectMessage(append(w, m.name), m.shape, f)
 			}
 		case reflect.String:
 			x.inspectString(w, m, f.String())
@@ -154,7 +147,7 @@ func (x *builder) inspectMessage(w *where, s *shape, v reflect.Value) {
 	}
 }
 
-func (x *builder) inspectList(w *where, m *member, list reflect.Value) {
+func (x *builder) inspectList(w where, m *member, list reflect.Value) {
 	if m.kind == protoreflect.StringKind {
 		for _, s := range *list.Addr().Interface().(*[]string) {
 			x.inspectString(w, m, s)
@@ -169,12 +162,12 @@ func (x *builder) inspectList(w *where, m *member, list reflect.Value) {
 			x.missing = true
 			x.malformed("%s.%s has an element that is missing", w.String(), m.name)
 		default:
-			x.inspectMessage(&where{up: w, name: m.name}, m.shape, e)
+			x.inspectMessage(append(w, m.name), m.shape, e)
 		}
 	}
 }
 
-func (x *builder) inspectMap(w *where, m *member, f reflect.Value) {
+func (x *builder) inspectMap(w where, m *member, f reflect.Value) {
 	if texts, ok := f.Interface().(map[string]string); ok {
 		for k, v := range texts {
 			x.inspectString(w, m, k)
@@ -188,13 +181,13 @@ func (x *builder) inspectMap(w *where, m *member, f reflect.Value) {
 	for entries := f.MapRange(); entries.Next(); {
 		x.inspectString(w, m, entries.Key().String())
 		if v := entries.Value(); !v.IsNil() { // a network device is removed by a name without a message
-			x.inspectMessage(&where{up: w, name: m.name}, m.shape, v)
+			x.inspectMessage(append(w, m.name), m.shape, v)
 		}
 	}
 }
 
 // inspectString does not repeat the text, which may be the value of a variable.
-func (x *builder) inspectString(w *where, m *member, s string) {
+func (x *builder) inspectString(w where, m *member, s string) {
 	switch {
 	case strings.IndexByte(s, 0) >= 0:
 		x.malformed("%s.%s holds a NUL byte", w.String(), m.name)
@@ -203,7 +196,7 @@ func (x *builder) inspectString(w *where, m *member, s string) {
 	}
 }
 
-func (x *builder) inspectEnum(w *where, m *member, n int64) {
+func (x *builder) inspectEnum(w where, m *member, n int64) {
 	if m.enum.ByNumber(protoreflect.EnumNumber(n)) == nil {
 		x.unknown(w.String()+"."+m.name+"="+strconv.FormatInt(n, 10), 1)
 	}

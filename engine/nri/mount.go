@@ -121,7 +121,7 @@ type binds struct {
 }
 
 func (x *builder) binds(mounts []*api.Mount) binds {
-	return binds{host: x.host, mounts: mounts, places: x.border.Places}
+	return binds{host: x.host(), mounts: mounts, places: x.border.Places}
 }
 
 // expect makes room for the values of changes.

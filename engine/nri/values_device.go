@@ -49,7 +49,7 @@ func sameDevice(a, b *api.LinuxDevice) bool { return proto.Equal(a, b) }
 
 func (x *builder) device(d *api.LinuxDevice) *engine.Device {
 	v := &engine.Device{Type: d.GetType(), Major: d.GetMajor(), Minor: d.GetMinor(),
-		HostPaths: x.nodes.of(x.host, d.GetType(), d.GetMajor(), d.GetMinor())}
+		HostPaths: x.nodes.of(x.host(), d.GetType(), d.GetMajor(), d.GetMinor())}
 	if d.GetFileMode() != nil {
 		v.FileMode = new(d.GetFileMode().GetValue())
 	}

@@ -101,6 +101,9 @@ func (x *builder) spelled(field engine.Field, owner api.Field, asked, had []spel
 
 // netDevices are set by messages and removed by names without one.
 func (x *builder) netDevices(m, old map[string]*api.LinuxNetDevice) {
+	if len(m) == 0 {
+		return
+	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		name, marked := api.IsMarkedForRemoval(k)
 		var before, after any

@@ -38,27 +38,14 @@ func (l *limit) in(r *api.LinuxResources) any {
 	return nil
 }
 
-// resources records what a creation's adjustment makes of the resources. Of the
-// memory settings NRI's generator carries out the limit alone, and swap with it;
-// a limit of zero sets nothing, and neither does a negative number of processes.
-func (x *builder) resources(r, old *api.LinuxResources) {
+// resources records what a creation's adjustment makes of the resources. limits are
+// what the generator sets.
+func (x *builder) resources(r, old *api.LinuxResources, limits []limit) {
 	if r == nil {
 		return
 	}
 	x.checkResources(r)
-	var room [usual]limit
-	set := appendSet(room[:0], cpuLimits, r)
-	if l := r.GetMemory().GetLimit().GetValue(); l != 0 {
-		owned := simple(api.Field_MemLimit)
-		set = append(set, limit{"memory.limit", l, owned, memoryLimit}, limit{"memory.swap", l, owned, memorySwap})
-	}
-	set = appendNamed(set, r)
-	if p := r.GetPids(); p != nil && p.GetLimit() > -1 {
-		set = appendSet(set, pidsLimits, r)
-	}
-	set = lastOfEach(set)
-	x.expect(len(set))
-	for i, l := range set {
+	for i, l := range limits {
 		if before := l.in(old); before != l.value {
 			x.limit(i, l, before)
 		}
@@ -67,6 +54,25 @@ func (x *builder) resources(r, old *api.LinuxResources) {
 		x.limit(i, l, nil) // the runtime resolves them by a table of its own
 	}
 	x.deviceRules(r.GetDevices())
+}
+
+// generatedLimits lists what the generator sets of a creation's resources. Of the
+// memory settings it carries out the limit alone, and swap with it; a limit of zero
+// sets nothing, and neither does a negative number of processes.
+func generatedLimits(set []limit, r *api.LinuxResources) []limit {
+	if r == nil {
+		return set
+	}
+	set = appendSet(set, cpuLimits, r)
+	if l := r.GetMemory().GetLimit().GetValue(); l != 0 {
+		owned := simple(api.Field_MemLimit)
+		set = append(set, limit{"memory.limit", l, owned, memoryLimit}, limit{"memory.swap", l, owned, memorySwap})
+	}
+	set = appendNamed(set, r)
+	if r.GetPids().GetLimit() > -1 {
+		set = appendSet(set, pidsLimits, r)
+	}
+	return lastOfEach(set)
 }
 
 // updates records what a list of container updates changes. Everything that is set
