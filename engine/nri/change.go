@@ -258,9 +258,11 @@ func compareNames(a, b *engine.Change) int {
 // nobody to clash with, unless there are signs in its key that ids have too.
 func nameChanges(changes []*engine.Change, reviewed string) {
 	var taken map[string]int
+	again := false // the name is that of the change before
 	for i, c := range changes {
-		again := i > 0 && compareNames(changes[i-1], c) == 0 || i+1 < len(changes) && compareNames(c, changes[i+1]) == 0
-		if !again && c.Container == reviewed && !strings.ContainsAny(c.Key, "@#") {
+		alone := !again
+		again = i+1 < len(changes) && compareNames(c, changes[i+1]) == 0
+		if alone && !again && c.Container == reviewed && strings.IndexByte(c.Key, '@') < 0 && strings.IndexByte(c.Key, '#') < 0 {
 			c.ID = plainID(c)
 			continue
 		}

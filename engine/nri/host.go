@@ -23,6 +23,7 @@ type host struct {
 type lookups struct {
 	left  int    // components of paths that may still be looked up
 	plain string // the last path, as far as it exists, that has no symbolic link in it
+	none  string // the last path that was found not to exist, behind such a one
 }
 
 // maxComponents bounds what is looked up for one review: each component costs a
@@ -82,6 +83,9 @@ func (h host) withoutLinks(p string) bool {
 	if path.Clean(p) != p {
 		return false
 	}
+	if h.missing(p) {
+		return true
+	}
 	root := strings.TrimSuffix(h.root, "/")
 	for i := h.known(p); i <= len(p); i++ {
 		if i < len(p) && p[i] != '/' {
@@ -90,6 +94,9 @@ func (h host) withoutLinks(p string) bool {
 		var st unix.Stat_t
 		switch err := unix.Lstat(root+p[:i], &st); {
 		case err == unix.ENOENT:
+			if h.review != nil {
+				h.review.none = p[:i]
+			}
 			return true // nothing below can be a link
 		case err != nil || st.Mode&unix.S_IFMT == unix.S_IFLNK:
 			return false
@@ -99,6 +106,11 @@ func (h host) withoutLinks(p string) bool {
 		}
 	}
 	return true
+}
+
+// missing says of a path that it is known not to exist.
+func (h host) missing(p string) bool {
+	return h.review != nil && h.review.none != "" && (p == h.review.none || below(p, h.review.none))
 }
 
 // known is behind the last component of a path of which it is known that neither it

@@ -279,7 +279,7 @@ const maxLayers = 500
 func (h host) layers(options []string) []string {
 	var dirs []string
 	for _, option := range options {
-		if !strings.Contains(option, "dir") && !strings.Contains(option, `\`) {
+		if !strings.Contains(option, "dir") {
 			continue
 		}
 		for o := range strings.SplitSeq(option, ",") {

@@ -37,6 +37,10 @@ func (x *builder) merge(a *api.ContainerAdjustment, shown, pristine *api.Contain
 
 // twice finds elements that NRI refuses because the plugin claims them twice.
 func twice[T any](x *builder, what string, list []T, key func(T) string) {
+	var sieve sieve
+	if !slices.ContainsFunc(list, func(e T) bool { return sieve.doubtful(key(e)) }) {
+		return
+	}
 	seen := make(map[string]struct{}, len(list))
 	for _, e := range list {
 		if _, ok := seen[key(e)]; ok {
@@ -49,7 +53,8 @@ func twice[T any](x *builder, what string, list []T, key func(T) string) {
 // mergeMounts puts removals behind and drops those of a destination that is mounted
 // anew.
 func (x *builder) mergeMounts(list []*api.Mount) []*api.Mount {
-	var added, removed []*api.Mount
+	added := make([]*api.Mount, 0, len(list))
+	var removed []*api.Mount
 	for _, m := range list {
 		if strings.HasPrefix(m.GetDestination(), "-") {
 			removed = append(removed, m)
@@ -70,17 +75,14 @@ func (x *builder) mergeMounts(list []*api.Mount) []*api.Mount {
 // mergeEnv drops removals: NRI takes out what earlier plugins set, so that the
 // orchestrator's value comes back, and nothing else.
 func (x *builder) mergeEnv(list []*api.KeyValue, shown, pristine *api.Container) []*api.KeyValue {
-	var merged []*api.KeyValue
-	set := map[string]struct{}{}
-	for _, e := range list {
-		if !marked(e) {
-			merged = append(merged, e)
-			set[e.GetKey()] = struct{}{}
-		}
-	}
+	merged := slices.DeleteFunc(slices.Clone(list), marked)
 	twice(x, "variable", merged, (*api.KeyValue).GetKey)
 	if len(merged) == len(list) {
 		return merged
+	}
+	set := make(map[string]struct{}, len(merged))
+	for _, e := range merged {
+		set[e.GetKey()] = struct{}{}
 	}
 	for _, e := range list {
 		name := api.ClearRemovalMarker(e.GetKey())
