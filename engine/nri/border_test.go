@@ -152,7 +152,8 @@ func TestTooManyUpdates(t *testing.T) {
 	}
 }
 
-// Of a name with a comma nobody can tell whose it is in NRI's list of owners.
+// Of a name with a comma nobody can tell whose it is in NRI's list of owners, whatever
+// else it is in the book for.
 func TestOwnersOfHooks(t *testing.T) {
 	for _, c := range []struct {
 		plugins []string
@@ -165,15 +166,19 @@ func TestOwnersOfHooks(t *testing.T) {
 	} {
 		req := &api.ValidateContainerAdjustmentRequest{
 			Container: &api.Container{Id: "c1"},
-			Adjust:    &api.ContainerAdjustment{Hooks: &api.Hooks{Prestart: []*api.Hook{{Path: "/x"}}}},
-			Owners:    api.NewOwningPlugins(),
+			Adjust: &api.ContainerAdjustment{
+				Annotations: map[string]string{"a": "1"},
+				Hooks:       &api.Hooks{Prestart: []*api.Hook{{Path: "/x"}}},
+			},
+			Owners: api.NewOwningPlugins(),
 		}
 		for _, name := range c.plugins {
 			req.AddPlugin(name, "10")
 		}
 		_ = req.Owners.ClaimHooks("c1", c.owners)
+		_ = req.Owners.ClaimAnnotation("c1", "a", c.owners)
 		r := (&nri.Border{}).Adjustment(req)
-		if got := fmt.Sprint(r.Changes[0].Owners); got != c.want {
+		if got := fmt.Sprint(r.Change("hook:prestart").Owners); got != c.want {
 			t.Errorf("%q of %q: owners %s, want %s", c.owners, c.plugins, got, c.want)
 		}
 	}

@@ -16,8 +16,13 @@ func (x *builder) env(adjust []*api.KeyValue, old []string) {
 	}
 	if tidy(adjust, old) {
 		x.tidyEnv(adjust, old)
-		return
+	} else {
+		x.untidyEnv(adjust, old)
 	}
+}
+
+// untidyEnv does to all of the environment what the generator does.
+func (x *builder) untidyEnv(adjust []*api.KeyValue, old []string) {
 	x.checkEnv(adjust)
 	before, after := byName(old), byName(generatedEnv(adjust, old))
 	for _, name := range touched(before, after) {
@@ -34,8 +39,8 @@ func (x *builder) env(adjust []*api.KeyValue, old []string) {
 }
 
 // tidy says that each variable has a name and stands once, in what is asked for and
-// in what there was: then only those that are asked for change. It is false where
-// finding out would take too long.
+// in what there was: then only those that are asked for change. It is false too where
+// there are doubts.
 func tidy(adjust []*api.KeyValue, old []string) bool {
 	if len(adjust) > maxTidy {
 		return false
@@ -59,6 +64,7 @@ func tidy(adjust []*api.KeyValue, old []string) bool {
 // maxTidy bounds how many variables are looked for one by one.
 const maxTidy = 64
 
+// tidyEnv looks at the variables that are asked for, and at no others.
 func (x *builder) tidyEnv(adjust []*api.KeyValue, old []string) {
 	for _, e := range adjust {
 		name, marked := api.IsMarkedForRemoval(e.GetKey())
