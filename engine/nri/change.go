@@ -25,7 +25,10 @@ type builder struct {
 	// owning are the plugin judged, or those consulted, for owners to be parts of.
 	// They are not the review's own, in which identities may be put later.
 	owning []engine.Plugin
-	target target
+	// hookNames are the last owners of hooks in the book, hookOwners who that is.
+	hookNames  string
+	hookOwners []engine.Plugin
+	target     target
 	// room is for changes that are expected.
 	room []engine.Change
 	// claims are the places in the book that changes go by.
@@ -167,7 +170,10 @@ func (x *builder) ownersOf(o ownership) []engine.Plugin {
 		return nil
 	}
 	if o.field == api.Field_OciHooks {
-		return x.parseOwners(names)
+		if x.hookNames != names {
+			x.hookNames, x.hookOwners = names, x.parseOwners(names)
+		}
+		return x.hookOwners
 	}
 	return x.named(names)
 }

@@ -113,9 +113,11 @@ type binds struct {
 	mounts []*api.Mount
 	// sources are where the sources of mounts lead to, "" for what is no bind mount.
 	sources []string
-	places  *Places
-	links   []link
-	looked  bool // whether links were looked for
+	// read are the mounts that a source was found among.
+	read   []*engine.Mount
+	places *Places
+	links  []link
+	looked bool // whether links were looked for
 	// room is for values that are expected.
 	room []engine.Mount
 }
@@ -166,14 +168,26 @@ func (b *binds) compare(v *engine.Mount) {
 		if source != v.ResolvedSource {
 			continue
 		}
-		old, _ := readOptions(b.mounts[i])
-		if loosened(&old, v) {
+		old := b.had(i)
+		if loosened(old, v) {
 			continue
 		}
 		v.HadSource = true
 		v.HadWritable = v.HadWritable || !old.ReadOnly
 		v.HadPropagation = v.HadPropagation || v.Propagation == old.Propagation
 	}
+}
+
+// had reads a mount of the container when it is first asked for.
+func (b *binds) had(i int) *engine.Mount {
+	if b.read == nil {
+		b.read = make([]*engine.Mount, len(b.mounts))
+	}
+	if b.read[i] == nil {
+		v, _ := readOptions(b.mounts[i])
+		b.read[i] = &v
+	}
+	return b.read[i]
 }
 
 // loosened says whether a mount lets more through than another of the same source
