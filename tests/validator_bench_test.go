@@ -24,8 +24,8 @@ func BenchmarkValidator(b *testing.B) {
 	idle.plug(idle.runtime, "99", "nothing", "null")
 	idle.waitFor(idle.builtins + 1)
 	for _, bm := range []struct{ name, config string }{
-		{"judged by the profile baseline", "audit: {path: DIR/decisions}\n"},
-		{"judged by the profile privileged", "audit: {path: DIR/decisions}\npolicy: {profile: {enforce: privileged}}\n"},
+		{"judged by the profile baseline", "audit: {path: DIR/log/decisions}\n"},
+		{"judged by the profile privileged", "audit: {path: DIR/log/decisions}\npolicy: {profile: {enforce: privileged}}\n"},
 		{"not recorded", "policy: {profile: {enforce: privileged}}\n"},
 	} {
 		b.Run(bm.name, func(b *testing.B) {

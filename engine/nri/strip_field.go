@@ -130,6 +130,9 @@ func resetLimit(r, to *api.LinuxResources, name string) {
 		return
 	}
 	if key, ok := strings.CutPrefix(name, "unified."); ok {
+		if r.Unified == nil {
+			return // one container may have several updates
+		}
 		delete(r.Unified, key)
 		if v, ok := to.GetUnified()[key]; ok {
 			r.Unified[key] = v

@@ -125,6 +125,7 @@ func TestStripUpdates(t *testing.T) {
 			{ContainerId: "other", Linux: &api.LinuxContainerUpdate{Resources: &api.LinuxResources{Cpu: &api.LinuxCPU{Cpus: "1"}}}},
 			{ContainerId: "c1", Linux: &api.LinuxContainerUpdate{Resources: &api.LinuxResources{
 				Memory: &api.LinuxMemory{Limit: api.Int64(int64(99)), Swap: api.Int64(int64(1))}, Unified: map[string]string{"memory.high": "2"}}}},
+			{ContainerId: "c1", Linux: &api.LinuxContainerUpdate{Resources: &api.LinuxResources{Pids: &api.LinuxPids{Limit: 7}}}},
 		},
 	})
 	object := &objections{ids: []string{"resource:memory.limit", "resource:unified.memory.high", "resource:cpu.cpus@other"}}
@@ -132,7 +133,7 @@ func TestStripUpdates(t *testing.T) {
 	_, updates := nri.Approved(d)
 	want := &api.ContainerUpdate{ContainerId: "c1", Linux: &api.LinuxContainerUpdate{Resources: &api.LinuxResources{
 		Memory: &api.LinuxMemory{Limit: api.Int64(int64(10)), Swap: api.Int64(int64(1))}, Unified: map[string]string{"memory.high": "1"}}}}
-	if len(updates) != 1 || !proto.Equal(updates[0], want) {
+	if len(updates) != 2 || !proto.Equal(updates[0], want) {
 		t.Errorf("approved %v, want %v; %v", updates, want, d.Reasons())
 	}
 }
