@@ -28,7 +28,7 @@ func BenchmarkDecide(b *testing.B) {
 func TestAllocations(t *testing.T) {
 	guard := guardOf(t, policy.Baseline)
 	r := reviewtest.Reference()
-	const most = 700
+	const most = 300
 	if n := testing.AllocsPerRun(20, func() {
 		if d := guard.Decide(context.Background(), r); !d.Allowed {
 			t.Fatal(d.Reasons())

@@ -37,14 +37,6 @@ func BenchmarkJudge(b *testing.B) {
 	}
 }
 
-func BenchmarkConversion(b *testing.B) {
-	r := reviewtest.Reference()
-	b.ReportAllocs()
-	for b.Loop() {
-		whole(b, r)
-	}
-}
-
 // BenchmarkJSON asks the same policies through a JSON document.
 func BenchmarkJSON(b *testing.B) {
 	p, off := baseline(b)
@@ -83,8 +75,8 @@ func throughJSON(tb testing.TB, p *Program, off map[string]engine.Enforcement, r
 	}
 }
 
-// BenchmarkAgainstJSON holds the judge to what makes encoding reviews worthwhile: it
-// is at least twice as fast as through JSON.
+// BenchmarkAgainstJSON holds the judge to what makes plans and parts worthwhile: it is at
+// least five times as fast as OPA's interpreter through JSON.
 func BenchmarkAgainstJSON(b *testing.B) {
 	p, off := baseline(b)
 	j, err := p.Judge(off)
@@ -97,8 +89,7 @@ func BenchmarkAgainstJSON(b *testing.B) {
 		b.ReportMetric(float64(viaJSON)/float64(judge), "times-as-fast")
 		b.ReportMetric(float64(judge)/1e3, "us-judge")
 		b.ReportMetric(float64(viaJSON)/1e3, "us-json")
-		b.ReportMetric(float64(fastest(func() { whole(b, r) }))/1e3, "us-conversion")
-		if 2*judge > viaJSON {
+		if 5*judge > viaJSON {
 			b.Errorf("it takes %v, and through JSON %v", judge, viaJSON)
 		}
 	}

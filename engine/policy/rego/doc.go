@@ -3,10 +3,11 @@
 //
 // [Load] does everything that can be done beforehand: it reads sources, parses,
 // says what is wrong with metadata, packages and rules, compiles once with the
-// review document's schema, and finds out which change fields concern a policy and
-// which parts of a document it reads. [Program.Judge] chooses who is asked, and
-// [Judge.Judge] asks: it encodes what is read of the review, evaluates the policies
-// that its changes concern, and reads their answers.
+// review document's schema, plans how policies are evaluated, and finds out which
+// change fields concern each. [Program.Judge] chooses who is asked, and [Judge.Judge]
+// asks: it evaluates the policies that the changes of a review concern, and reads their
+// answers. The review is looked at as it is: values of OPA's are made of the parts that
+// an evaluation comes to, and of no others.
 //
 //	sources -> Program -> Judge -> Verdict
 //
