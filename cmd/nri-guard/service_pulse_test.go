@@ -21,11 +21,11 @@ func (j judging) Judge(ctx context.Context, _ *engine.Review) engine.Verdict {
 
 func (j judging) Revision() string { return "r" }
 
-// unheard fails the test when something is recorded.
-type unheard struct{ t *testing.T }
+// unrecordable fails the test when something is recorded.
+type unrecordable struct{ t *testing.T }
 
-func (u unheard) Record(context.Context, *engine.Review, *engine.Decision) error {
-	u.t.Error("a beat of the pulse is in the decision log")
+func (u unrecordable) Record(context.Context, *engine.Review, *engine.Decision) error {
+	u.t.Error("it is in the decision log")
 	return nil
 }
 
@@ -48,7 +48,7 @@ func TestPulse(t *testing.T) {
 			if c.want == "" {
 				timeout = time.Minute
 			}
-			p := &pulse{engine: engine.New(engine.Rules{Policies: c.policies, Timeout: timeout, Recorder: unheard{t}})}
+			p := &pulse{engine: engine.New(engine.Rules{Policies: c.policies, Timeout: timeout, Recorder: unrecordable{t}})}
 			err := p.check(t.Context())
 			if got := errorText(err); !regexp.MustCompile(c.want).MatchString(got) || c.want == "" && got != "" {
 				t.Errorf("got %q, want %q", got, c.want)

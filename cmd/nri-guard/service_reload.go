@@ -78,6 +78,7 @@ func (s *service) enforce(l *loaded) error {
 	s.mu.Unlock()
 	s.metrics.Loaded(l.set.Revision(), l.enforcements(), c.pluginNames(), l.at)
 	debug.FreeOSMemory() // compiling leaves much more behind than it keeps
+	rehearse(rules)
 	return nil
 }
 
