@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -247,78 +246,6 @@ func TestDecisionIsComplete(t *testing.T) {
 	if err := (&engine.Decision{Allowed: true}).Err(engine.CreateContainer); err != nil {
 		t.Errorf("an allowed decision is an error: %v", err)
 	}
-}
-
-// stuck is a recorder that writes to something that does not answer.
-type stuck struct{}
-
-func (stuck) Record(ctx context.Context, _ *engine.Review, _ *engine.Decision) error {
-	<-ctx.Done()
-	select {} // not even then
-}
-
-func TestRecorderThatHangs(t *testing.T) {
-	rules := engine.Rules{Policies: says(engine.Verdict{}), Recorder: stuck{}, Timeout: 20 * time.Millisecond}
-	d := engine.New(rules).Decide(t.Context(), review())
-	want := "the decision could not be recorded: it was not written in time: context deadline exceeded"
-	if d.Allowed || d.Approved != nil || len(d.Failures) != 1 || d.Failures[0].Message != want {
-		t.Errorf("decision %+v", d)
-	}
-	rules.RecordBestEffort = true
-	if d := engine.New(rules).Decide(t.Context(), review()); !d.Allowed {
-		t.Errorf("best effort: %v", d.Reasons())
-	}
-}
-
-// TestUnguarded: where nobody guards it, a decision is made by the goroutine that asks,
-// and what is recorded too late is a denial all the same.
-func TestUnguarded(t *testing.T) {
-	here := goroutine()
-	if there := make(chan string); true {
-		go func() { there <- goroutine() }()
-		if <-there == here {
-			t.Fatal("goroutines cannot be told apart")
-		}
-	}
-	var by []string
-	var failure error
-	kept := &recorder{do: func() error {
-		by = append(by, goroutine())
-		time.Sleep(30 * time.Millisecond)
-		return failure
-	}}
-	rules := engine.Rules{Timeout: 10 * time.Millisecond, Recorder: kept, Policies: judge(func(ctx context.Context, _ *engine.Review) engine.Verdict {
-		by = append(by, goroutine())
-		if !engine.Unguarded(ctx) {
-			t.Error("policies do not know")
-		}
-		return engine.Verdict{}
-	})}
-	d := engine.New(rules).Decide(engine.Unguard(t.Context()), review())
-	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: context deadline exceeded"})
-	if !slices.Equal(by, []string{here, here, here}) {
-		t.Errorf("done by %v, want %s", by, here)
-	}
-	if len(kept.got) != 2 || !kept.got[0].Allowed || kept.got[1].Allowed || kept.got[1].ID != d.ID {
-		t.Errorf("recorded %+v", kept.got)
-	}
-	failure = errors.New("nobody waits")
-	d = engine.New(rules).Decide(engine.Unguard(t.Context()), review())
-	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: nobody waits"})
-	if len(kept.got) != 3 {
-		t.Errorf("what was not written is written again: %+v", kept.got)
-	}
-	rules.RecordBestEffort = true
-	if d := engine.New(rules).Decide(engine.Unguard(t.Context()), review()); !d.Allowed {
-		t.Errorf("best effort: %v", d.Reasons())
-	}
-}
-
-// goroutine names the one that asks.
-func goroutine() string {
-	text := make([]byte, 32)
-	name, _, _ := strings.Cut(string(text[:runtime.Stack(text, false)]), " [")
-	return name
 }
 
 // The same review and rules give the same decision.

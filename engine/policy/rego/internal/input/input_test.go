@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
+	"strconv"
 	"testing"
+	"time"
 
+	"github.com/containerd/nri/pkg/api"
 	"github.com/google/go-cmp/cmp"
 	"github.com/open-policy-agent/opa/v1/ast"
 
@@ -156,4 +159,37 @@ func TestClose(t *testing.T) {
 	}()
 	plan.Solid(in.Term())
 	t.Error("it was read")
+}
+
+// TestCloseWhileRead: what is done with a review once its input is closed meets nobody who
+// still looks at it. The race detector is the judge.
+func TestCloseWhileRead(t *testing.T) {
+	for range 20 {
+		r := &engine.Review{Pod: &api.PodSandbox{Labels: map[string]string{}}}
+		for i := range 2000 {
+			r.Pod.Labels[strconv.Itoa(i)] = "x"
+			r.Changes = append(r.Changes, &engine.Change{ID: strconv.Itoa(i), Op: engine.Add, Field: engine.Env, Key: strconv.Itoa(i), Value: "1"})
+		}
+		in, err := New(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun, done := make(chan bool), make(chan any)
+		go func() {
+			defer func() { done <- recover() }()
+			close(begun)
+			plan.Solid(in.Term())
+		}()
+		<-begun
+		time.Sleep(time.Duration(rand.IntN(1000)) * time.Microsecond) //nolint:gosec // anywhere will do
+		in.Close()
+		clear(r.Pod.Labels)
+		for _, c := range r.Changes {
+			c.ID, c.Value = "another", "2"
+		}
+		r.Pod, r.Changes = nil, nil
+		if cause := <-done; cause != nil && cause != any(errClosed) {
+			t.Fatalf("it panics: %v", cause)
+		}
+	}
 }

@@ -71,6 +71,7 @@ func TestParts(t *testing.T) {
 		"their keys":         {`p := object.keys(input)`, `result={"a", "c", "d", "e"}`, 0},
 		"all":                {`p := [k | some k, _ in input]`, `result=["a", "c", "d", "e"]`, 4},
 		"a comparison":       {`p := input.a == {"b": [1, 2]}`, `result=true`, 1},
+		"compared with":      {`p := {"b": [1, 2]} == input.a`, `result=true`, 1},
 		"two parts":          {`p := input.c == input.d`, `result=true`, 2},
 		"two that differ":    {`p := input.a == input.d`, `result=false`, 2},
 		"into a builtin":     {`p := json.marshal(input.a)`, `result="{\"b\":[1,2]}"`, 1},

@@ -82,15 +82,6 @@ func (r Result) Get(v ast.Var) *ast.Term {
 	return nil
 }
 
-// All returns the values of all variables.
-func (r Result) All() map[ast.Var]*ast.Term {
-	all := make(map[ast.Var]*ast.Term, len(r.vars))
-	for i, v := range r.vars {
-		all[v] = r.values[i]
-	}
-	return all
-}
-
 // Evaluation is what queries about one input share: what one has found out, the
 // others need not find out again. It is for one at a time, and of no use any more
 // after an error.
