@@ -70,11 +70,12 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	if ctx.Err() != nil {
 		return late(list)
 	}
-	in, err := input.New(r)
+	alone := engine.Unguarded(ctx)
+	in, err := input.New(r, !alone)
 	if err != nil {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
-	if engine.Unguarded(ctx) {
+	if alone {
 		return j.judge(ctx, list, in.Term())
 	}
 	done := make(chan engine.Verdict, 1)
@@ -137,6 +138,9 @@ func (j *Judge) judge(ctx context.Context, list []*asked, input *ast.Term) engin
 	}
 	for _, a := range round.ask(slow, 1) {
 		round.verdict.Failures = append(round.verdict.Failures, a.failure(errLate))
+	}
+	if round.evaluation != nil {
+		round.evaluation.End()
 	}
 	return round.verdict
 }

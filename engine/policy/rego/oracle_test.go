@@ -46,7 +46,7 @@ func oracle(tb testing.TB, c *ast.Compiler, data ast.Object, body ast.Body, inpu
 // parts is the input of a review, nothing of which has been looked at.
 func parts(tb testing.TB, r *engine.Review) *ast.Term {
 	tb.Helper()
-	in, err := input.New(r)
+	in, err := input.New(r, false)
 	if err != nil {
 		tb.Fatal(err)
 	}

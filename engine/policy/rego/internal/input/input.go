@@ -24,7 +24,8 @@ import (
 type Input struct {
 	root *ast.Term
 
-	mu     sync.Mutex
+	shared bool
+	mu     sync.Mutex // of a shared one
 	closed bool
 	// Terms and places are taken from slabs, an allocation for many.
 	terms []ast.Term
@@ -32,13 +33,14 @@ type Input struct {
 }
 
 // New returns the input of a review, of which little is read yet. It has an error where
-// the review is none that a border builds, exactly where [document.Append] has one.
-func New(r *engine.Review) (*Input, error) {
+// the review is none that a border builds, exactly where [document.Append] has one. Only
+// one that is shared can be closed, by those who do not wait for the evaluation.
+func New(r *engine.Review, shared bool) (*Input, error) {
 	c := compiled()
 	if err := c.fit(r.Changes); err != nil {
 		return nil, err
 	}
-	in := &Input{}
+	in := &Input{shared: shared}
 	in.root = c.review(in, reflect.ValueOf(r).Elem())
 	return in, nil
 }
@@ -66,9 +68,15 @@ var compiled = sync.OnceValue(func() *compiler {
 // fit says what is wrong with changes whose field does not exist, or whose value is of
 // another type than the field's.
 func (c *compiler) fit(changes []*engine.Change) error {
-	for _, x := range changes {
-		boxes, ok := c.boxes[x.Field]
-		if !ok {
+	var field engine.Field
+	var boxes []*document.Field
+	known := false
+	for _, x := range changes { // sorted by field
+		if !known || x.Field != field {
+			field = x.Field
+			boxes, known = c.boxes[field]
+		}
+		if !known {
 			return fmt.Errorf("change %q is of field %q, which does not exist", engine.Brief(x.ID, 256), x.Field)
 		}
 		v := reflect.ValueOf(x).Elem()
@@ -101,6 +109,9 @@ var errClosed = errors.New("nobody waits for an answer any more")
 
 // enter begins to read the review, and panics where that may not be read any more.
 func (in *Input) enter() {
+	if !in.shared {
+		return
+	}
 	in.mu.Lock()
 	if in.closed {
 		in.mu.Unlock()
@@ -108,7 +119,11 @@ func (in *Input) enter() {
 	}
 }
 
-func (in *Input) leave() { in.mu.Unlock() }
+func (in *Input) leave() {
+	if in.shared {
+		in.mu.Unlock()
+	}
+}
 
 func (in *Input) term(v ast.Value) *ast.Term {
 	if len(in.terms) == 0 {

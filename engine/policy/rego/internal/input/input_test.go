@@ -54,7 +54,7 @@ func wantValue(t testing.TB, got ast.Value, doc any) {
 // whole is all of the document.
 func whole(t testing.TB, r *engine.Review) ast.Value {
 	t.Helper()
-	in, err := New(r)
+	in, err := New(r, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestNewRefuses(t *testing.T) {
 		`change "x": old is of type int`:                        {ID: "x", Field: engine.Env, Old: 1},
 		`change "x": value is of type float64`:                  {ID: "x", Field: engine.Resource, Value: 1.5},
 	} {
-		if _, err := New(&engine.Review{Changes: []*engine.Change{&c}}); err == nil || err.Error() != want {
+		if _, err := New(&engine.Review{Changes: []*engine.Change{&c}}, false); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
@@ -118,7 +118,7 @@ func TestNewRefuses(t *testing.T) {
 func TestPartsOfIt(t *testing.T) {
 	for seed := range uint64(100) {
 		r := reviewtest.Random(rand.New(rand.NewPCG(seed, 3)))
-		in, err := New(r)
+		in, err := New(r, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +147,7 @@ func TestPartsOfIt(t *testing.T) {
 
 // TestClose: nothing is read of a review whose input is closed.
 func TestClose(t *testing.T) {
-	in, err := New(reviewtest.Reference())
+	in, err := New(reviewtest.Reference(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestCloseWhileRead(t *testing.T) {
 			r.Pod.Labels[strconv.Itoa(i)] = "x"
 			r.Changes = append(r.Changes, &engine.Change{ID: strconv.Itoa(i), Op: engine.Add, Field: engine.Env, Key: strconv.Itoa(i), Value: "1"})
 		}
-		in, err := New(r)
+		in, err := New(r, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,8 +20,8 @@ func changes(shape *document.Shape) encode {
 		groups[f.Name] = group(f.Shape)
 	}
 	return func(in *Input, v reflect.Value) *ast.Term {
-		var names []string
-		var lists [][]*engine.Change
+		const few = 8
+		names, lists := make([]string, 0, few), make([][]*engine.Change, 0, few)
 		for field, list := range document.Group(*v.Addr().Interface().(*[]*engine.Change)) {
 			names, lists = append(names, string(field)), append(lists, list)
 		}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -67,7 +68,7 @@ func (r *ruleset) call(m *machine, f frame, v *variant, args []value) *ast.Term 
 		return nil
 	}
 	params := m.args[start:len(m.args):len(m.args)]
-	known := m.memory.of(r.id)
+	known := &m.memory.calls[r.callID]
 	t, ok := known.get(params)
 	if !ok {
 		if t = r.evaluate(m, v, params, params); m.err == nil {
@@ -91,57 +92,50 @@ func (r *ruleset) callFor(m *machine, f frame, v *variant, args []value) *ast.Te
 
 // calls are the results of a function, by arguments.
 type calls struct {
-	list   []call
-	byHash map[int][]int
-}
-
-type call struct {
-	args   []*ast.Term
-	result *ast.Term
+	args    []*ast.Term // of one call after the other
+	results []*ast.Term
+	byHash  map[int][]int
 }
 
 // fewCalls is how many calls are compared one by one, before they are hashed.
 const fewCalls = 8
 
-func (m *memory) of(id int) *calls {
-	c := m.calls[id]
-	if c == nil {
-		if m.calls == nil {
-			m.calls = map[int]*calls{}
-		}
-		c = &calls{}
-		m.calls[id] = c
+func (c *calls) forget() {
+	if len(c.results) > 0 {
+		*c = calls{args: emptied(c.args), results: emptied(c.results)}
 	}
-	return c
 }
 
 func (c *calls) get(args []*ast.Term) (*ast.Term, bool) {
 	if c.byHash == nil {
-		for i := range c.list {
-			if same(c.list[i].args, args) {
-				return c.list[i].result, true
+		for i, t := range c.results {
+			if same(c.of(i, len(args)), args) {
+				return t, true
 			}
 		}
 		return nil, false
 	}
 	for _, i := range c.byHash[hash(args)] {
-		if same(c.list[i].args, args) {
-			return c.list[i].result, true
+		if same(c.of(i, len(args)), args) {
+			return c.results[i], true
 		}
 	}
 	return nil, false
 }
 
+// of returns the arguments of a call.
+func (c *calls) of(i, arity int) []*ast.Term { return c.args[i*arity:][:arity] }
+
 func (c *calls) put(args []*ast.Term, result *ast.Term) {
-	c.list = append(c.list, call{append([]*ast.Term(nil), args...), result})
-	n := len(c.list)
+	c.args, c.results = append(c.args, args...), append(c.results, result)
+	n := len(c.results)
 	switch {
 	case n < fewCalls:
 		return
 	case c.byHash == nil:
 		c.byHash = map[int][]int{}
-		for i := range c.list[:n-1] {
-			h := hash(c.list[i].args)
+		for i := range n - 1 {
+			h := hash(c.of(i, len(args)))
 			c.byHash[h] = append(c.byHash[h], i)
 		}
 	}
@@ -173,6 +167,7 @@ type builtinCall struct {
 	quick    quick // nil: there is none
 	location *ast.Location
 	args     []value
+	spread   bool      // the last operand is an array, of which args has the elements
 	hint     *ast.Term // a pattern that the builtin may look at
 	timed    bool
 }
@@ -189,7 +184,7 @@ func (s *scope) callBuiltin(name string, operands []*ast.Term, then plan) step {
 	c := &builtinCall{name: name, function: function, quick: quickly(name), location: s.expr.Location, timed: !decl.CanSkipBctx}
 	arity := decl.Decl.Arity()
 	if decl.Decl.Result() == nil {
-		c.args = s.values(operands)
+		c.operands(s, operands)
 		next := then()
 		return func(m *machine, f frame) signal {
 			if _, ok := c.run(m, f); !ok {
@@ -198,7 +193,7 @@ func (s *scope) callBuiltin(name string, operands []*ast.Term, then plan) step {
 			return next(m, f)
 		}
 	}
-	c.args = s.values(operands[:arity])
+	c.operands(s, operands[:arity])
 	var out *ast.Term
 	if len(operands) > arity {
 		out = operands[arity]
@@ -210,6 +205,19 @@ func (s *scope) callBuiltin(name string, operands []*ast.Term, then plan) step {
 		t, _ := c.run(m, f)
 		return t
 	}, out, then)
+}
+
+// operands plans what the call is given. The array that is written out for concat need
+// not be made.
+func (c *builtinCall) operands(s *scope, terms []*ast.Term) {
+	if c.name == ast.Concat.Name {
+		if list, ok := terms[1].Value.(*ast.Array); ok {
+			c.spread, c.quick = true, joined
+			terms = []*ast.Term{terms[0]}
+			list.Foreach(func(t *ast.Term) { terms = append(terms, t) })
+		}
+	}
+	c.args = s.values(terms)
 }
 
 // run calls a builtin that has at most one result. It says whether it has one.
@@ -229,6 +237,9 @@ func (c *builtinCall) run(m *machine, f frame) (*ast.Term, bool) {
 	}
 	m.output = nil
 	operands := allSolid(m.args[start:len(m.args):len(m.args)])
+	if c.spread {
+		operands = []*ast.Term{operands[0], ast.ArrayTerm(slices.Clone(operands[1:])...)}
+	}
 	err := c.function(m.context(c), operands, m.take)
 	t := m.output
 	m.args, m.output = m.args[:start], nil

@@ -63,31 +63,66 @@ type machine struct {
 // memory is what the evaluation remembers of an input and data.
 type memory struct {
 	rules  []*ast.Term // by id
-	calls  map[int]*calls
+	calls  []calls     // by id of the function
 	groups map[int]*group
 }
 
-func (p *Program) newMemory() *memory { return &memory{rules: make([]*ast.Term, p.rules)} }
+func (p *planner) newMemory() *memory {
+	return &memory{rules: make([]*ast.Term, p.rules), calls: make([]calls, p.functions)}
+}
+
+func (m *memory) forget() {
+	clear(m.rules)
+	for i := range m.calls {
+		m.calls[i].forget()
+	}
+	m.groups = nil
+}
 
 // stepsPerLook is how many steps are taken before the machine looks whether it has
 // been cancelled.
 const stepsPerLook = 512
 
-func newMachine(ctx context.Context, p *Program, input *ast.Term) *machine {
-	m := &machine{program: p, steps: stepsPerLook, input: input, memory: p.newMemory(), stack: make([]*ast.Term, 0, 256)}
+func newMachine(p *Program) *machine {
+	m := &machine{program: p, memory: p.newMemory(), stack: make([]*ast.Term, 0, 256)}
+	m.take = func(t *ast.Term) error {
+		m.output = t
+		return nil
+	}
+	return m
+}
+
+// begin makes the machine ready for an evaluation.
+func (m *machine) begin(ctx context.Context, input *ast.Term) {
+	m.input, m.steps = input, stepsPerLook
 	m.builtin = topdown.BuiltinContext{
 		Context:      ctx,
 		Metrics:      metrics.NoOp(),
 		Seed:         rand.Reader,
 		Cancel:       m,
 		Cache:        builtins.Cache{},
-		Capabilities: p.compiler.Capabilities(),
+		Capabilities: m.program.compiler.Capabilities(),
 	}
-	m.take = func(t *ast.Term) error {
-		m.output = t
+}
+
+// end forgets everything about an evaluation, so that the machine can be kept for another
+// one. What a large one took is not kept.
+func (m *machine) end() {
+	m.memory.forget()
+	m.stack, m.args, m.found, m.results = emptied(m.stack), emptied(m.args), emptied(m.found), emptied(m.results)
+	m.input, m.limit, m.yield = nil, nil, nil
+	m.builtin = topdown.BuiltinContext{}
+	m.resolver = resolver{}
+}
+
+// emptied forgets terms, but not their places, unless these are many.
+func emptied(terms []*ast.Term) []*ast.Term {
+	const most = 1024
+	if cap(terms) > most {
 		return nil
 	}
-	return m
+	clear(terms[:cap(terms)])
+	return terms[:0]
 }
 
 // enter makes room for a frame; leave gives it back.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -16,6 +17,7 @@ type Limit func() bool
 type Program struct {
 	*planner
 	world *world
+	idle  sync.Pool // machines
 }
 
 // New returns a program for the rules of a compiler and documents.
@@ -90,7 +92,23 @@ type Evaluation struct{ machine *machine }
 // Begin begins an evaluation. The input is nil where there is none. The context is
 // given to builtins; what ends a query is its limit.
 func (p *Program) Begin(ctx context.Context, input *ast.Term) *Evaluation {
-	return &Evaluation{newMachine(ctx, p, input)}
+	m, _ := p.idle.Get().(*machine)
+	if m == nil || len(m.memory.rules) < p.rules {
+		m = newMachine(p)
+	}
+	m.begin(ctx, input)
+	return &Evaluation{m}
+}
+
+// End is called when nothing of the evaluation is used any more, nor of what its queries
+// have given. After an error that need not be.
+func (e *Evaluation) End() {
+	m := e.machine
+	if m.err != nil {
+		return
+	}
+	m.end()
+	m.program.idle.Put(m)
 }
 
 // Run evaluates a query and yields its solutions. The error is of topdown's where

@@ -83,18 +83,33 @@ func concat(operands []*ast.Term) *ast.Term {
 	if !ok1 || !ok2 {
 		return nil
 	}
-	var text strings.Builder
-	for i := range array.Len() {
-		part, ok := array.Elem(i).Value.(ast.String)
+	return join(string(delimiter), array.Len(), array.Elem)
+}
+
+// joined is concat of a delimiter and the elements of an array.
+func joined(operands []*ast.Term) *ast.Term {
+	delimiter, ok := operands[0].Value.(ast.String)
+	if !ok {
+		return nil
+	}
+	parts := operands[1:]
+	return join(string(delimiter), len(parts), func(i int) *ast.Term { return parts[i] })
+}
+
+func join(delimiter string, n int, part func(i int) *ast.Term) *ast.Term {
+	var room [256]byte
+	text := room[:0]
+	for i := range n {
+		s, ok := part(i).Value.(ast.String)
 		if !ok {
 			return nil
 		}
 		if i > 0 {
-			text.WriteString(string(delimiter))
+			text = append(text, delimiter...)
 		}
-		text.WriteString(string(part))
+		text = append(text, s...)
 	}
-	return ast.StringTerm(text.String())
+	return ast.StringTerm(string(text))
 }
 
 // keys is the set of an object's keys. Those of a part are known without its elements.

@@ -12,8 +12,9 @@ import (
 type ruleset struct {
 	*world
 	id       int
+	callID   int // of a function
 	ref      ast.Ref
-	index    ast.RuleIndex
+	index    *selection
 	function bool // has arguments
 	partial  bool // is a set, or has variables in its name
 	set      bool // is a set
@@ -50,17 +51,17 @@ func (w *world) rulesetOf(ref ast.Ref, node *ast.TreeNode) *ruleset {
 	if r, ok := w.rulesets[name]; ok {
 		return r
 	}
-	r := &ruleset{world: w, id: w.nextRule(), ref: ref, index: node.Index, impure: w.replaced, variants: map[string]*variant{}}
+	r := &ruleset{world: w, id: w.nextRule(), ref: ref, impure: w.replaced, variants: map[string]*variant{}}
 	w.rulesets[name] = r
-	all, err := r.index.AllRules(nil)
-	if err != nil {
-		refuse("%v: %v", ref, err)
-	}
+	r.index = newSelection(ref, node.Index)
+	all := r.index.all
 	rules := slices.Clone(all.Rules)
 	if all.Default != nil {
 		rules = append(rules, all.Default)
 	}
-	r.function = len(rules[0].Head.Args) > 0
+	if r.function = len(rules[0].Head.Args) > 0; r.function {
+		r.callID = w.nextFunction()
+	}
 	r.set = all.Kind == ast.MultiValue && all.OnlyGroundRefs
 	r.partial = all.Kind == ast.MultiValue || !all.OnlyGroundRefs
 	r.uneven = slices.ContainsFunc(rules, func(x *ast.Rule) bool { return len(x.Ref()) != len(rules[0].Ref()) })
@@ -94,11 +95,7 @@ func (r *ruleset) with(given []int) *variant {
 	}
 	v, ok := r.variants[string(key)]
 	if !ok {
-		all, err := r.index.AllRules(nil)
-		if err != nil {
-			refuse("%v: %v", r.ref, err)
-		}
-		v = r.variant(all, given)
+		v = r.variant(r.index.all, given)
 		r.variants[string(key)] = v
 	}
 	return v
@@ -236,12 +233,12 @@ func (r *ruleset) evaluate(m *machine, v *variant, params, operands []*ast.Term)
 		return nil
 	}
 	m.resolver = resolver{m, r.world, operands}
-	candidates, err := r.index.Lookup(&m.resolver)
+	candidates, err := r.index.candidates(&m.resolver)
 	if err != nil {
 		m.fail(err)
 		return nil
 	}
-	defer ast.IndexResultPool.Put(candidates)
+	defer r.index.put(candidates)
 	if r.partial {
 		return r.collect(m, v, candidates, params)
 	}
@@ -328,46 +325,6 @@ func (r *ruleset) collect(m *machine, v *variant, candidates *ast.IndexResult, p
 		return ast.InternedEmptySet
 	}
 	return result
-}
-
-// resolver answers the questions of an index of rules.
-type resolver struct {
-	m        *machine
-	world    *world
-	operands []*ast.Term
-}
-
-// Resolve implements [ast.ValueResolver].
-func (r *resolver) Resolve(ref ast.Ref) (ast.Value, error) {
-	switch {
-	case ref[0].Equal(ast.FunctionArgRootDocument):
-		if n, ok := ref[1].Value.(ast.Number); ok {
-			if i, ok := n.Int(); ok && i >= 0 && i < len(r.operands) {
-				return known(r.operands[i])
-			}
-		}
-		return nil, ast.UnknownValueErr{}
-	case ref[0].Equal(ast.InputRootDocument):
-		t := r.m.input
-		for i := 1; i < len(ref) && t != nil; i++ {
-			t = get(t, ref[i])
-		}
-		if t == nil {
-			return nil, nil // undefined
-		}
-		return known(t)
-	}
-	return r.m.resolve(r.world, ref), nil
-}
-
-// known is what an index is told of a term. It asks about an object or a list hardly ever
-// for more than whether there is one, and not knowing leaves no rule out: all of a part is
-// not made for that.
-func known(t *ast.Term) (ast.Value, error) {
-	if isPart(t) {
-		return nil, ast.UnknownValueErr{}
-	}
-	return t.Value, nil
 }
 
 func conflict(source *ast.Rule) error {

@@ -33,6 +33,7 @@ type planner struct {
 	compiler   *ast.Compiler
 	documents  ast.Object
 	rules      int // how many have an id
+	functions  int // how many of them have one more
 	groups     int
 	worlds     int
 	mockValues int
@@ -50,6 +51,11 @@ func (p *planner) nextRule() int {
 		refuse("so large a program")
 	}
 	return p.rules - 1
+}
+
+func (p *planner) nextFunction() int {
+	p.functions++
+	return p.functions - 1
 }
 
 func (p *planner) nextGroup() int {
