@@ -16,23 +16,35 @@ func (x *builder) merge(a *api.ContainerAdjustment, shown, pristine *api.Contain
 	if a == nil {
 		return nil
 	}
+	mounts, env := x.mergeMounts(a.GetMounts()), x.mergeEnv(a.GetEnv(), shown, pristine)
+	devices := x.mergeDevices(a.GetLinux().GetDevices(), shown, pristine)
+	twice(x, "rlimit", a.GetRlimits(), (*api.POSIXRlimit).GetType)
+	twice(x, "CDI device", a.GetCDIDevices(), (*api.CDIDevice).GetName)
+	twice(x, "hugepage limit", a.GetLinux().GetResources().GetHugepageLimits(), (*api.HugepageLimit).GetPageSize)
+	twice(x, "namespace", a.GetLinux().GetNamespaces(), func(n *api.LinuxNamespace) string { return api.ClearRemovalMarker(n.GetType()) })
+	replaced := len(a.GetArgs()) > 0 && a.GetArgs()[0] == ""
+	r := a.GetLinux().GetRdt()
+	anew := r.GetRemove() && (r.ClosId != nil || r.Schemata != nil || r.EnableMonitoring != nil)
+	if !replaced && !anew && isList(mounts, a.GetMounts()) && isList(env, a.GetEnv()) && isList(devices, a.GetLinux().GetDevices()) {
+		return a // there are no markers
+	}
 	m := proto.CloneOf(a)
-	m.Mounts = x.mergeMounts(m.GetMounts())
-	m.Env = x.mergeEnv(m.GetEnv(), shown, pristine)
-	if len(m.Args) > 0 && m.Args[0] == "" {
+	m.Mounts, m.Env = mounts, env
+	if replaced {
 		m.Args = m.Args[1:]
 	}
-	twice(x, "rlimit", m.GetRlimits(), (*api.POSIXRlimit).GetType)
-	twice(x, "CDI device", m.GetCDIDevices(), (*api.CDIDevice).GetName)
-	if l := m.GetLinux(); l != nil {
-		l.Devices = x.mergeDevices(l.GetDevices(), shown, pristine)
-		twice(x, "hugepage limit", l.GetResources().GetHugepageLimits(), (*api.HugepageLimit).GetPageSize)
-		twice(x, "namespace", l.GetNamespaces(), func(n *api.LinuxNamespace) string { return api.ClearRemovalMarker(n.GetType()) })
-		if r := l.GetRdt(); r.GetRemove() && (r.ClosId != nil || r.Schemata != nil || r.EnableMonitoring != nil) {
-			r.Remove = false
-		}
+	if m.GetLinux() != nil {
+		m.Linux.Devices = devices
+	}
+	if anew {
+		m.Linux.Rdt.Remove = false
 	}
 	return m
+}
+
+// isList says whether two lists are one.
+func isList[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // twice finds elements that NRI refuses because the plugin claims them twice.
@@ -53,10 +65,15 @@ func twice[T any](x *builder, what string, list []T, key func(T) string) {
 // mergeMounts puts removals behind and drops those of a destination that is mounted
 // anew.
 func (x *builder) mergeMounts(list []*api.Mount) []*api.Mount {
+	mark := func(m *api.Mount) bool { return strings.HasPrefix(m.GetDestination(), "-") }
+	if !slices.ContainsFunc(list, mark) {
+		twice(x, "mount", list, (*api.Mount).GetDestination)
+		return list
+	}
 	added := make([]*api.Mount, 0, len(list))
 	var removed []*api.Mount
 	for _, m := range list {
-		if strings.HasPrefix(m.GetDestination(), "-") {
+		if mark(m) {
 			removed = append(removed, m)
 		} else {
 			added = append(added, m)
@@ -75,11 +92,12 @@ func (x *builder) mergeMounts(list []*api.Mount) []*api.Mount {
 // mergeEnv drops removals: NRI takes out what earlier plugins set, so that the
 // orchestrator's value comes back, and nothing else.
 func (x *builder) mergeEnv(list []*api.KeyValue, shown, pristine *api.Container) []*api.KeyValue {
+	if !slices.ContainsFunc(list, marked) {
+		twice(x, "variable", list, (*api.KeyValue).GetKey)
+		return list
+	}
 	merged := slices.DeleteFunc(slices.Clone(list), marked)
 	twice(x, "variable", merged, (*api.KeyValue).GetKey)
-	if len(merged) == len(list) {
-		return merged
-	}
 	set := make(map[string]struct{}, len(merged))
 	for _, e := range merged {
 		set[e.GetKey()] = struct{}{}
@@ -112,12 +130,15 @@ func variableOf(c *api.Container, name string) (value string, ok bool) {
 
 // mergeDevices drops removals, as mergeEnv does.
 func (x *builder) mergeDevices(list []*api.LinuxDevice, shown, pristine *api.Container) []*api.LinuxDevice {
-	var merged []*api.LinuxDevice
-	for _, d := range list {
-		if _, marked := d.IsMarkedForRemoval(); !marked {
-			merged = append(merged, d)
-		}
+	mark := func(d *api.LinuxDevice) bool {
+		_, marked := d.IsMarkedForRemoval()
+		return marked
 	}
+	if !slices.ContainsFunc(list, mark) {
+		twice(x, "device", list, (*api.LinuxDevice).GetPath)
+		return list
+	}
+	merged := slices.DeleteFunc(slices.Clone(list), mark)
 	twice(x, "device", merged, (*api.LinuxDevice).GetPath)
 	added := len(merged)
 	for _, d := range list {

@@ -112,4 +112,3 @@ func known(t *ast.Term) (ast.Value, error) {
 	}
 	return t.Value, nil
 }
-
