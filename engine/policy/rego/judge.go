@@ -151,7 +151,7 @@ type round struct {
 	budget
 	limit      plan.Limit
 	input      *ast.Term
-	evaluation *plan.Evaluation // what one policy found others need not find again
+	evaluation *evaluation // what one policy found others need not find again
 	verdict    engine.Verdict
 }
 
@@ -160,7 +160,7 @@ type round struct {
 func (r *round) ask(list []*asked, left int) (slow []*asked) {
 	for i, a := range list {
 		if r.evaluation == nil {
-			r.evaluation = r.program.plan.Begin(r.ctx, r.input)
+			r.evaluation = r.program.begin(r.ctx, r.input)
 		}
 		r.share(len(list) - i + left)
 		result, err := a.run(r.evaluation, r.limit)

@@ -81,7 +81,7 @@ func agreeAs(tb testing.TB, p *Program, r *engine.Review, said func(*engine.Verd
 	tb.Helper()
 	j := newJudge(tb, p)
 	all := whole(tb, r)
-	evaluation := p.plan.Begin(context.Background(), parts(tb, r))
+	evaluation := p.begin(context.Background(), parts(tb, r))
 	for _, a := range j.asked {
 		var want, got engine.Verdict
 		results, err := oracle(tb, p.compiler, p.data, a.question(), all)
@@ -96,7 +96,7 @@ func agreeAs(tb testing.TB, p *Program, r *engine.Review, said func(*engine.Verd
 		result, err := a.run(evaluation, nil)
 		if err != nil {
 			got.Failures = []engine.Failure{a.failure(err)}
-			evaluation = p.plan.Begin(context.Background(), parts(tb, r))
+			evaluation = p.begin(context.Background(), parts(tb, r))
 		} else {
 			a.answer(result, &got)
 		}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/policy/internal/panics"
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/input"
 	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
@@ -113,6 +114,7 @@ func load(ctx context.Context, s Sources, p *problems) (program *Program, module
 
 // evaluate plans how policies are evaluated.
 func (p *Program) evaluate(found *problems) {
+	input.Ready()
 	p.plan = plan.New(p.compiler, p.data)
 	for _, x := range p.policies {
 		var err error

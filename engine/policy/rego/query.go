@@ -41,47 +41,68 @@ type asked struct {
 // errLate is given for a policy that had no answer in its time.
 var errLate = errors.New("it had no answer in time")
 
+// evaluation is what policies share that are asked about one input.
+type evaluation struct {
+	*plan.Evaluation
+	// What the policy that is being asked gave, and how often.
+	answer  answer
+	answers int
+	take    func(plan.Result) error
+}
+
+func (p *Program) begin(ctx context.Context, input *ast.Term) *evaluation {
+	e := &evaluation{Evaluation: p.plan.Begin(ctx, input)}
+	e.take = func(r plan.Result) error {
+		e.answers++
+		e.answer = answer{r.Get(denied), r.Get(warned)}
+		return nil
+	}
+	return e
+}
+
 // run asks the policy. It ends soon after the limit is reached.
-func (a *asked) run(e *plan.Evaluation, limit plan.Limit) (result answer, err error) {
+func (a *asked) run(e *evaluation, limit plan.Limit) (result answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = panics.Error(cause)
 		}
 	}()
-	results := 0
-	err = a.query.Run(e, limit, func(r plan.Result) error {
-		results++
-		result = answer{r.Get(denied), r.Get(warned)}
-		return nil
-	})
+	e.answers = 0
+	err = a.query.Run(e.Evaluation, limit, e.take)
 	switch {
 	case topdown.IsCancel(err):
 		return answer{}, errLate
 	case err != nil:
 		return answer{}, err
-	case results != 1:
-		return answer{}, fmt.Errorf("it gave %d answers instead of one", results)
+	case e.answers != 1:
+		return answer{}, fmt.Errorf("it gave %d answers instead of one", e.answers)
 	}
-	return result, nil
+	return e.answer, nil
 }
 
 // budget is the time that an evaluation has.
 type budget struct {
-	ctx  context.Context
-	ends time.Time // zero: with ctx
-}
-
-// spent says whether it has had its time.
-func (b *budget) spent() bool {
-	return b.ctx.Err() != nil || !b.ends.IsZero() && !time.Now().Before(b.ends)
+	ctx    context.Context
+	takers int       // of the time that is left, this one included
+	ends   time.Time // of its share; zero where nobody has looked yet
 }
 
 // share begins the share of one of n takers of the time that is left until the deadline.
-func (b *budget) share(n int) {
+// It counts from when it is first looked at: most are done by then.
+func (b *budget) share(n int) { b.takers, b.ends = n, time.Time{} }
+
+// spent says whether it has had its time.
+func (b *budget) spent() bool {
+	if b.ctx.Err() != nil {
+		return true
+	}
 	deadline, ok := b.ctx.Deadline()
 	if !ok {
-		return
+		return false
 	}
 	now := time.Now()
-	b.ends = now.Add(max(deadline.Sub(now)/time.Duration(n), 1))
+	if b.ends.IsZero() {
+		b.ends = now.Add(deadline.Sub(now) / time.Duration(b.takers))
+	}
+	return !now.Before(b.ends)
 }

@@ -54,8 +54,8 @@ func (m *member) term(in *Input, parent reflect.Value) *ast.Term {
 
 // members are the keys of an object, in order.
 type members struct {
-	list  []member
-	names []string
+	list []member
+	kind *plan.Kind
 }
 
 // structured is a part made of a struct.
@@ -74,12 +74,14 @@ func object(shape *document.Shape) encode {
 		m.list = append(m.list, member{f, ast.StringTerm(f.Name), value, zero(f.Shape, value)})
 	}
 	slices.SortFunc(m.list, func(a, b member) int { return cmp.Compare(a.field.Name, b.field.Name) })
+	names := make([]string, len(m.list))
 	for i := range m.list {
-		m.names = append(m.names, m.list[i].field.Name)
+		names[i] = m.list[i].field.Name
 	}
+	m.kind = plan.NewKind(names)
 	return func(in *Input, v reflect.Value) *ast.Term {
 		s := &structured{members: m, in: in, v: v}
-		s.Sparse(s, m.names, in.places(len(m.names)))
+		s.Sparse(s, m.kind, in.places(len(m.list)))
 		return in.term(&s.Part)
 	}
 }

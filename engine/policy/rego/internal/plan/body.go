@@ -32,6 +32,9 @@ func (s *scope) expression(e *ast.Expr, then plan) step {
 // bare plans an expression without its modifiers.
 func (s *scope) bare(e *ast.Expr, then plan) step {
 	if e.Negated {
+		if t, ok := e.Terms.(*ast.Term); ok && s.known(t) {
+			return unlessTrue(s.value(t), then())
+		}
 		positive := *e
 		positive.Negated, positive.With = false, nil
 		return s.not(ast.Body{&positive}, then)
@@ -69,6 +72,18 @@ func unlessFalse(v value, next step) step {
 			return m.nothing()
 		}
 		if isFalse(t) {
+			return more
+		}
+		return next(m, f)
+	}
+}
+
+func unlessTrue(v value, next step) step {
+	return func(m *machine, f frame) signal {
+		switch t := v(m, f); {
+		case m.err != nil:
+			return halt
+		case t != nil && !isFalse(t):
 			return more
 		}
 		return next(m, f)

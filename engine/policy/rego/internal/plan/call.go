@@ -181,6 +181,9 @@ func (s *scope) callBuiltin(name string, operands []*ast.Term, then plan) step {
 	if decl.Nondeterministic {
 		s.touch()
 	}
+	if name == ast.NotEqual.Name && len(operands) == 2 {
+		return compare(s.value(operands[0]), s.value(operands[1]), false, then())
+	}
 	c := &builtinCall{name: name, function: function, quick: quickly(name), location: s.expr.Location, timed: !decl.CanSkipBctx}
 	arity := decl.Decl.Arity()
 	if decl.Decl.Result() == nil {

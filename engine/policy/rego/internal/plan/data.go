@@ -55,11 +55,7 @@ func (s *scope) direct(ref ast.Ref) value {
 		if r.partial && i < len(ref)-1 || r.function {
 			return nil
 		}
-		v := s.rule(r)
-		for _, key := range ref[i+1:] {
-			v = s.dot(get, v, key)
-		}
-		return v
+		return s.dots(get, s.rule(r), ref[i+1:])
 	}
 	if p.node != nil || s.overridden {
 		return nil

@@ -15,7 +15,7 @@ import (
 type Part struct {
 	elements Elements
 	names    []string // of an object, in order; nil is a list
-	sparse   bool     // not every name need be a key
+	kind     *Kind    // not nil: not every name need be a key
 	made     []*ast.Term
 	all      ast.Value
 }
@@ -38,11 +38,10 @@ func (p *Part) Object(e Elements, names []string, made []*ast.Term) {
 	p.elements, p.names, p.made = e, names, made
 }
 
-// Sparse makes p an object that may lack some of the keys. Parts of one kind should have
-// one slice of names.
-func (p *Part) Sparse(e Elements, names []string, made []*ast.Term) {
-	p.Object(e, names, made)
-	p.sparse = true
+// Sparse makes p an object that may lack some of the keys of its kind.
+func (p *Part) Sparse(e Elements, kind *Kind, made []*ast.Term) {
+	p.Object(e, kind.names, made)
+	p.kind = kind
 }
 
 // List makes p a list with as many elements as made has places.
@@ -131,7 +130,7 @@ func (p *Part) get(key *ast.Term) *ast.Term {
 }
 
 // has says whether there is an element at a place.
-func (p *Part) has(i int) bool { return !p.sparse || p.at(i) != nil }
+func (p *Part) has(i int) bool { return p.kind == nil || p.at(i) != nil }
 
 // len is how many elements there are.
 func (p *Part) len() int {

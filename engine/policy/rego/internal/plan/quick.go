@@ -35,6 +35,10 @@ func quickly(name string) quick {
 		}
 	case ast.ObjectKeys.Name:
 		return keys
+	case ast.And.Name:
+		return intersection
+	case ast.Or.Name:
+		return union
 	case ast.Count.Name:
 		return count
 	case ast.Concat.Name:
@@ -72,6 +76,36 @@ func count(operands []*ast.Term) *ast.Term {
 		return ast.InternedTerm(v.Len())
 	case ast.Set:
 		return ast.InternedTerm(v.Len())
+	}
+	return nil
+}
+
+// intersection is quick for sets that have nothing in common.
+func intersection(operands []*ast.Term) *ast.Term {
+	a, ok1 := operands[0].Value.(ast.Set)
+	b, ok2 := operands[1].Value.(ast.Set)
+	if !ok1 || !ok2 {
+		return nil
+	}
+	if a.Len() > b.Len() {
+		a, b = b, a
+	}
+	if a.Until(b.Contains) {
+		return nil
+	}
+	return ast.InternedEmptySet
+}
+
+// union is quick where a set is empty.
+func union(operands []*ast.Term) *ast.Term {
+	a, ok1 := operands[0].Value.(ast.Set)
+	b, ok2 := operands[1].Value.(ast.Set)
+	switch {
+	case !ok1 || !ok2:
+	case a.Len() == 0:
+		return operands[1]
+	case b.Len() == 0:
+		return operands[0]
 	}
 	return nil
 }
@@ -187,6 +221,11 @@ func (p *prefixes) fill() {
 		list = append(list, string(s))
 	}
 	slices.Sort(list)
+	// They are compared with each other's neighbours, and lie side by side for that.
+	together := strings.Join(list, "")
+	for i, s := range list {
+		list[i], together = together[:len(s)], together[len(s):]
+	}
 	for _, s := range list {
 		if n := len(p.sorted); n == 0 || !strings.HasPrefix(s, p.sorted[n-1]) {
 			p.sorted = append(p.sorted, s)

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -9,11 +11,7 @@ func (s *scope) refValue(ref ast.Ref) value {
 	if ref[0].Equal(ast.DefaultRootDocument) {
 		return s.dataValue(ref)
 	}
-	v := s.value(ref[0])
-	for _, key := range ref[1:] {
-		v = s.dot(get, v, key)
-	}
-	return v
+	return s.dots(get, s.value(ref[0]), ref[1:])
 }
 
 // ref plans what is to be done with each value of a reference.
@@ -26,13 +24,12 @@ func (s *scope) ref(ref ast.Ref, use func(value) step) step {
 
 // path plans a way down from a value.
 func (s *scope) path(look access, v value, keys []*ast.Term, use func(value) step) step {
-	for i, key := range keys {
-		if !s.known(key) {
-			return s.scan(v, key, func(element value) step { return s.path(look, element, keys[i+1:], use) })
-		}
-		v = s.dot(look, v, key)
+	i := slices.IndexFunc(keys, func(key *ast.Term) bool { return !s.known(key) })
+	if i < 0 {
+		return use(s.dots(look, v, keys))
 	}
-	return use(v)
+	v = s.dots(look, v, keys[:i])
+	return s.scan(v, keys[i], func(element value) step { return s.path(look, element, keys[i+1:], use) })
 }
 
 // scan plans a visit of all elements of a collection, with their keys.

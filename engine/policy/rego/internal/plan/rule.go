@@ -28,6 +28,8 @@ type ruleset struct {
 // variant is how the rules are evaluated when some of their parts have values given.
 type variant struct {
 	rules map[*ast.Rule]*rule
+	// usual are the plans of what the index selects while it learns nothing, in order.
+	usual []*rule
 }
 
 // rule is the plan of one.
@@ -83,6 +85,11 @@ func (r *ruleset) variant(all *ast.IndexResult, given []int) *variant {
 	}
 	if all.Default != nil {
 		v.rules[all.Default] = r.rule(all.Default, given)
+	}
+	if usual := r.index.unknown; usual != nil {
+		for _, source := range usual.Rules {
+			v.usual = append(v.usual, v.rules[source])
+		}
 	}
 	return v
 }
@@ -309,8 +316,13 @@ func (r *ruleset) collect(m *machine, v *variant, candidates *ast.IndexResult, p
 		m.objects = append(m.objects, &object{ruleset: r})
 		defer func() { m.objects = m.objects[:len(m.objects)-1] }()
 	}
-	for _, source := range candidates.Rules {
-		plan := v.rules[source]
+	for i, source := range candidates.Rules {
+		var plan *rule
+		if candidates == r.index.unknown {
+			plan = v.usual[i]
+		} else {
+			plan = v.rules[source]
+		}
 		f, before := m.enter(plan.size)
 		f[slotResult] = result
 		copy(f[slots:], params)

@@ -1,9 +1,6 @@
 package plan
 
 import (
-	"slices"
-	"sync/atomic"
-
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -130,40 +127,65 @@ type access func(t, key *ast.Term) *ast.Term
 
 // dot plans looking a key up that is known.
 func (s *scope) dot(look access, of value, key *ast.Term) value {
-	if _, ok := key.Value.(ast.String); ok {
-		return named(look, of, key)
+	if name, ok := key.Value.(ast.String); ok {
+		return named(look, of, key, numberOf(string(name)))
 	}
 	return dot(look, of, s.value(key))
 }
 
-// named plans looking up a name. Where the last sparse part had it the next one has it
-// too, most often.
-func named(look access, of value, key *ast.Term) value {
-	type spot struct {
-		names *string
-		at    int
+// dots plans looking up one known key after the other. Two names are looked up at once:
+// there are many such, and each step is memory that has to be fetched.
+func (s *scope) dots(look access, v value, keys []*ast.Term) value {
+	for len(keys) > 0 {
+		if len(keys) > 1 {
+			one, ok1 := keys[0].Value.(ast.String)
+			two, ok2 := keys[1].Value.(ast.String)
+			if ok1 && ok2 {
+				v = namedTwice(look, v, keys[0], keys[1], numberOf(string(one)), numberOf(string(two)))
+				keys = keys[2:]
+				continue
+			}
+		}
+		v = s.dot(look, v, keys[0])
+		keys = keys[1:]
 	}
-	var last atomic.Pointer[spot]
-	name := string(key.Value.(ast.String))
+	return v
+}
+
+// named plans looking up a name, which has a number where parts of some kind have it.
+func named(look access, of value, key *ast.Term, number int) value {
 	return func(m *machine, f frame) *ast.Term {
 		t := of(m, f)
 		if t == nil {
 			return nil
 		}
-		p, ok := t.Value.(*Part)
-		if !ok || !p.sparse {
-			return look(t, key)
-		}
-		if s := last.Load(); s != nil && s.names == &p.names[0] {
-			return p.at(s.at)
-		}
-		i, ok := slices.BinarySearch(p.names, name)
-		if !ok {
+		return member(look, t, key, number)
+	}
+}
+
+func namedTwice(look access, of value, one, two *ast.Term, first, second int) value {
+	return func(m *machine, f frame) *ast.Term {
+		t := of(m, f)
+		if t == nil {
 			return nil
 		}
-		last.Store(&spot{&p.names[0], i})
+		if t = member(look, t, one, first); t == nil {
+			return nil
+		}
+		return member(look, t, two, second)
+	}
+}
+
+// member looks up a name in a value.
+func member(look access, t, key *ast.Term, number int) *ast.Term {
+	p, ok := t.Value.(*Part)
+	if !ok || p.kind == nil || number < 0 {
+		return look(t, key)
+	}
+	if i := p.kind.place(number); i >= 0 {
 		return p.at(i)
 	}
+	return nil
 }
 
 // dot plans looking a key up.

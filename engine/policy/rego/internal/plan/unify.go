@@ -9,7 +9,7 @@ func (s *scope) unify(a, b *ast.Term, then plan) step {
 	aKnown, bKnown := s.known(a), s.known(b)
 	switch {
 	case aKnown && bKnown:
-		return s.equal(s.value(a), s.value(b), then)
+		return compare(s.value(a), s.value(b), true, then())
 	case aKnown:
 		return s.unifyValue(s.value(a), b, then)
 	case bKnown:
@@ -24,8 +24,8 @@ func (s *scope) unify(a, b *ast.Term, then plan) step {
 	return s.unifyPatterns(a, b, then)
 }
 
-func (s *scope) equal(a, b value, then plan) step {
-	next := then()
+// compare plans that two values are the same, or are not.
+func compare(a, b value, same bool, next step) step {
 	return func(m *machine, f frame) signal {
 		x := a(m, f)
 		if x == nil {
@@ -35,7 +35,7 @@ func (s *scope) equal(a, b value, then plan) step {
 		if y == nil {
 			return m.nothing()
 		}
-		if !equal(x, y) {
+		if equal(x, y) != same {
 			return more
 		}
 		return next(m, f)
@@ -45,14 +45,14 @@ func (s *scope) equal(a, b value, then plan) step {
 // unifyValue plans the equality of a value with a term.
 func (s *scope) unifyValue(v value, t *ast.Term, then plan) step {
 	if s.known(t) {
-		return s.equal(v, s.value(t), then)
+		return compare(v, s.value(t), true, then())
 	}
 	switch p := t.Value.(type) {
 	case ast.Var:
 		return store(v, s.bind(p), then())
 	case ast.Ref:
 		slot := s.temp()
-		return store(v, slot, s.ref(p, func(w value) step { return s.equal(at(slot), w, then) }))
+		return store(v, slot, s.ref(p, func(w value) step { return compare(at(slot), w, true, then()) }))
 	case *ast.Array:
 		return s.takeArray(v, p, then)
 	case ast.Object:
