@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/internal/deadline"
 	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
@@ -286,7 +287,7 @@ func (l *link) decideCall(op engine.Operation, c *call, m proto.Message, denied 
 		return l.judges.Decide(l.ctx, op, l.scrutinised(m, build))
 	}
 	// An eighth of what is left is for telling.
-	ctx, cancel := context.WithTimeout(l.ctx, time.Until(c.deadline)*7/8)
+	ctx, cancel := deadline.With(l.ctx, time.Until(c.deadline)*7/8)
 	defer cancel()
 	return l.judges.DecidePromptly(ctx, op, l.scrutinised(m, build), func(d *engine.Decision) {
 		if err := c.answer(denied(d)); err != nil {

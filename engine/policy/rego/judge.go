@@ -76,7 +76,11 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
 	if alone {
-		return j.judge(ctx, list, in.Term())
+		v := j.judge(ctx, list, in.Term())
+		if len(v.Failures) == 0 {
+			in.Release() // a policy that failed may have left somebody behind
+		}
+		return v
 	}
 	done := make(chan engine.Verdict, 1)
 	go func() {

@@ -27,9 +27,11 @@ type Input struct {
 	shared bool
 	mu     sync.Mutex // of a shared one
 	closed bool
-	// Terms and places are taken from slabs, an allocation for many.
-	terms []ast.Term
-	free  []*ast.Term
+
+	// What most of it is made of.
+	terms   slab[ast.Term]
+	places  slab[*ast.Term]
+	structs slab[structured]
 }
 
 // New returns the input of a review, of which little is read yet. It has an error where
@@ -40,13 +42,32 @@ func New(r *engine.Review, shared bool) (*Input, error) {
 	if err := c.fit(r.Changes); err != nil {
 		return nil, err
 	}
-	in := &Input{shared: shared}
+	in := idle.Get().(*Input)
+	in.shared = shared
 	in.root = c.review(in, reflect.ValueOf(r).Elem())
 	return in, nil
 }
 
 // Ready makes what all inputs have in common. Plans that are made afterwards are quicker.
 func Ready() { compiled() }
+
+// idle are inputs that have room.
+var idle = sync.Pool{New: func() any {
+	return &Input{terms: slab[ast.Term]{size: 128}, places: slab[*ast.Term]{size: 256}, structs: slab[structured]{size: 16}}
+}}
+
+// Release is called when nothing of the input is used any more. One that is shared need
+// not be released.
+func (in *Input) Release() {
+	if in.shared {
+		return
+	}
+	in.root = nil
+	in.terms.reset()
+	in.places.reset()
+	in.structs.reset()
+	idle.Put(in)
+}
 
 // compiler is what the shapes of the document were compiled to.
 type compiler struct {
@@ -124,11 +145,6 @@ func (in *Input) Close() {
 	in.mu.Unlock()
 }
 
-const (
-	termsSlab  = 48
-	placesSlab = 128
-)
-
 var errClosed = errors.New("nobody waits for an answer any more")
 
 // enter begins to read the review, and panics where that may not be read any more.
@@ -150,26 +166,9 @@ func (in *Input) leave() {
 }
 
 func (in *Input) term(v ast.Value) *ast.Term {
-	if len(in.terms) == 0 {
-		in.terms = make([]ast.Term, termsSlab)
-	}
-	t := &in.terms[0]
-	in.terms = in.terms[1:]
+	t := &in.terms.take(1)[0]
 	t.Value = v
 	return t
-}
-
-// places returns room for n elements.
-func (in *Input) places(n int) []*ast.Term {
-	if n > len(in.free) {
-		if n > placesSlab/4 {
-			return make([]*ast.Term, n)
-		}
-		in.free = make([]*ast.Term, placesSlab)
-	}
-	p := in.free[:n:n]
-	in.free = in.free[n:]
-	return p
 }
 
 func (in *Input) string(text string) *ast.Term {

@@ -80,8 +80,9 @@ func object(shape *document.Shape) encode {
 	}
 	m.kind = plan.NewKind(names)
 	return func(in *Input, v reflect.Value) *ast.Term {
-		s := &structured{members: m, in: in, v: v}
-		s.Sparse(s, m.kind, in.places(len(m.list)))
+		s := &in.structs.take(1)[0]
+		s.members, s.in, s.v = m, in, v
+		s.Sparse(s, m.kind, in.places.take(len(m.list)))
 		return in.term(&s.Part)
 	}
 }
@@ -121,7 +122,7 @@ func newNamed(in *Input, keys []string, value func(i int) *ast.Term) *ast.Term {
 	if !slices.IsSorted(keys) {
 		n.sort()
 	}
-	n.Object(n, n.keys, in.places(len(keys)))
+	n.Object(n, n.keys, in.places.take(len(keys)))
 	return in.term(&n.Part)
 }
 

@@ -62,7 +62,7 @@ func list(shape *document.Shape) encode {
 			return ast.InternedEmptyArray
 		}
 		l := &listed{in: in, v: v, shape: elem, element: element}
-		l.List(l, in.places(n))
+		l.List(l, in.places.take(n))
 		return in.term(&l.Part)
 	}
 }
