@@ -12,20 +12,27 @@ package nri.policies.annotations
 
 import data.nri.lib
 
-deny contains {"change": c.id, "msg": msg} if {
+deny contains {"change": c.id, "msg": message(c)} if {
 	some c in input.changes.annotation
-	obeyed(c.key)
+	strings.any_prefix_match(c.key, prefixes)
 	not c.granted
-	msg := sprintf("container runtimes act on annotation %s; %s", [c.key, lib.lift])
 }
 
-obeyed(name) if strings.any_prefix_match(name, prefixes)
-
 # CRI-O's newer names: FEATURE.crio.io, or FEATURE.crio.io/CONTAINER.
-obeyed(name) if contains(name, ".crio.io")
+deny contains {"change": c.id, "msg": message(c)} if {
+	some c in input.changes.annotation
+	contains(c.key, ".crio.io")
+	not c.granted
+}
 
 # Where runc keeps the directory of the container.
-obeyed("bundle")
+deny contains {"change": c.id, "msg": message(c)} if {
+	some c in input.changes.annotation
+	c.key == "bundle"
+	not c.granted
+}
+
+message(c) := sprintf("container runtimes act on annotation %s; %s", [c.key, lib.lift])
 
 # prefixes: how the names begin, by who obeys them.
 prefixes := {

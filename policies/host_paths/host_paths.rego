@@ -18,15 +18,15 @@ import data.nri.lib
 # than comparing.
 
 deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
-	dirs := places
+	dirs := guarded
 	some c in input.changes.mount
-	strings.any_prefix_match(concat("", [c.value.resolvedSource, "/"]), dirs)
+	strings.any_prefix_match(c.value.resolvedSource, dirs)
 	not c.value.hadSource
 	not c.granted
 }
 
 deny contains {"change": c.id, "msg": message(c, c.value.resolvedSource)} if {
-	dirs := holders
+	dirs := places
 	some c in input.changes.mount
 	c.value.resolvedSource in dirs
 	not c.value.hadSource
@@ -61,9 +61,9 @@ deny contains {"change": c.id, "msg": msg} if {
 }
 
 # sensitive: the path is a sensitive place, lies in one or holds one.
-sensitive(path) if path in holders
+sensitive(path) if path in places
 
-sensitive(path) if strings.any_prefix_match(lib.dir(path), places)
+sensitive(path) if strings.any_prefix_match(path, guarded)
 
 shows_itself(mount) if sensitive(mount.resolvedSource)
 
@@ -76,7 +76,7 @@ message(c, path) := sprintf(
 	"%s of the host would be mounted at %s%s; %s %s; %s",
 	[path, c.key, by_another_name(c, path), lib.place(dir), why[dir], lib.lift],
 ) if {
-	dir := lib.nearest(path, places)
+	dir := lib.nearest(path, guarded)
 }
 
 by_another_name(c, path) := " by another name" if {
@@ -84,7 +84,10 @@ by_another_name(c, path) := " by another name" if {
 	path != c.value.resolvedSource
 } else := ""
 
-# holders hold one of the places, or more. A source that cannot be told is shown as /.
+# places: what is guarded itself, and what holds it.
+places := holders | {lib.place(dir) | some dir in guarded}
+
+# holders hold one of the guarded places, or more. A source that cannot be told is shown as /.
 holders := {
 	"/",
 	"/home",
@@ -102,9 +105,9 @@ holders := {
 	"/var/snap",
 }
 
-places := object.keys(why)
+guarded := object.keys(why)
 
-# why holds every sensitive place and what makes it one: places of the system, of
+# why holds every guarded place and what makes it one: places of the system, of
 # container runtimes and their hooks, of Kubernetes, of CNI.
 why := {
 	"/boot/": "holds the kernel that the host starts with",

@@ -20,13 +20,13 @@ import data.nri.lib
 deny contains {"change": c.id, "msg": message(c)} if {
 	dirs := guarded
 	some c in input.changes.mount
-	strings.any_prefix_match(concat("", [c.key, "/"]), dirs)
+	strings.any_prefix_match(c.key, dirs)
 	c.op != "remove"
 	not c.granted
 }
 
 deny contains {"change": c.id, "msg": message(c)} if {
-	dirs := holders
+	dirs := places
 	some c in input.changes.mount
 	c.key in dirs
 	c.op != "remove"
@@ -36,7 +36,7 @@ deny contains {"change": c.id, "msg": message(c)} if {
 deny contains {"change": c.id, "msg": msg} if {
 	some c in input.changes.mount
 	c.op == "remove"
-	strings.any_prefix_match(concat("", [c.key, "/"]), kernel)
+	strings.any_prefix_match(lib.dir(c.key), kernel)
 	not c.granted
 	msg := sprintf(
 		"the mount at %s would be taken away, which may uncover what the runtime hides of the kernel; %s",
@@ -48,6 +48,9 @@ message(c) := sprintf(
 	"a mount at %s would change what the container's programs are, who they act as, or what they see of the kernel; %s",
 	[c.key, lib.lift],
 )
+
+# places: what is guarded itself, and what holds it.
+places := holders | {lib.place(dir) | some dir in guarded}
 
 # holders hold one of the guarded places, or more; and /dev, below which anything
 # may be mounted. Not /run, /var and /var/run: they are mounted often, and the runtime
