@@ -9,7 +9,6 @@ package input
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"sync"
 
@@ -28,6 +27,7 @@ type Input struct {
 	mu     sync.Mutex // of a shared one
 	closed bool
 
+	groups []group
 	// What most of it is made of.
 	terms   slab[ast.Term]
 	places  slab[*ast.Term]
@@ -39,11 +39,11 @@ type Input struct {
 // one that is shared can be closed, by those who do not wait for the evaluation.
 func New(r *engine.Review, shared bool) (*Input, error) {
 	c := compiled()
-	if err := c.fit(r.Changes); err != nil {
-		return nil, err
-	}
 	in := idle.Get().(*Input)
 	in.shared = shared
+	if err := in.group(c, r.Changes); err != nil {
+		return nil, err
+	}
 	in.root = c.review(in, reflect.ValueOf(r).Elem())
 	return in, nil
 }
@@ -63,6 +63,8 @@ func (in *Input) Release() {
 		return
 	}
 	in.root = nil
+	clear(in.groups)
+	in.groups = in.groups[:0]
 	in.terms.reset()
 	in.places.reset()
 	in.structs.reset()
@@ -72,67 +74,13 @@ func (in *Input) Release() {
 // compiler is what the shapes of the document were compiled to.
 type compiler struct {
 	review encode
-	boxes  map[engine.Field]boxes
-}
-
-// boxes are what could hold anything in a change of a field: its value, and the old one.
-type boxes struct {
-	fields []*document.Field
-	// plain is the Go type of a value, and pointer one to it: most are either.
-	plain, pointer reflect.Type
+	fields map[engine.Field]*field
 }
 
 var compiled = sync.OnceValue(func() *compiler {
 	shape := document.ReviewShape()
-	c := &compiler{review: object(shape), boxes: map[engine.Field]boxes{}}
-	for _, f := range shape.Field("changes").Shape.Fields {
-		var b boxes
-		change := f.Shape.Elem
-		for i := range change.Fields {
-			if change.Fields[i].Boxed() {
-				b.fields = append(b.fields, &change.Fields[i])
-			}
-		}
-		if value := change.Field("value").Shape; value.Kind != document.Scalar {
-			b.plain, b.pointer = value.Type, reflect.PointerTo(value.Type)
-		}
-		c.boxes[engine.Field(f.Name)] = b
-	}
-	return c
+	return &compiler{review: object(shape), fields: fields(shape.Field("changes").Shape)}
 })
-
-// fit says what is wrong with changes whose field does not exist, or whose value is of
-// another type than the field's.
-func (c *compiler) fit(changes []*engine.Change) error {
-	var field engine.Field
-	var b boxes
-	known := false
-	for _, x := range changes { // sorted by field
-		if !known || x.Field != field {
-			field = x.Field
-			b, known = c.boxes[field]
-		}
-		if !known {
-			return fmt.Errorf("change %q is of field %q, which does not exist", engine.Brief(x.ID, 256), x.Field)
-		}
-		if b.usual(x.Value) && b.usual(x.Old) {
-			continue
-		}
-		v := reflect.ValueOf(x).Elem()
-		for _, f := range b.fields {
-			if value, presence := f.Of(v); presence == document.Present && !f.Shape.Fits(value) {
-				return fmt.Errorf("change %q: %s is of type %s", engine.Brief(x.ID, 256), f.Name, value.Type())
-			}
-		}
-	}
-	return nil
-}
-
-// usual says whether a value is certain to be of the field's type.
-func (b *boxes) usual(v any) bool {
-	t := reflect.TypeOf(v)
-	return t == nil || t == b.plain || t == b.pointer
-}
 
 // Term is the document. Looking at it, and at what it holds, reads the review.
 func (in *Input) Term() *ast.Term { return in.root }

@@ -74,11 +74,7 @@ func object(shape *document.Shape) encode {
 		m.list = append(m.list, member{f, ast.StringTerm(f.Name), value, zero(f.Shape, value)})
 	}
 	slices.SortFunc(m.list, func(a, b member) int { return cmp.Compare(a.field.Name, b.field.Name) })
-	names := make([]string, len(m.list))
-	for i := range m.list {
-		names[i] = m.list[i].field.Name
-	}
-	m.kind = plan.NewKind(names)
+	m.kind = plan.NewKind(sortedNames(shape))
 	return func(in *Input, v reflect.Value) *ast.Term {
 		s := &in.structs.take(1)[0]
 		s.members, s.in, s.v = m, in, v

@@ -7,43 +7,9 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 
-	"github.com/nri-guard/nri-guard/engine"
 	"github.com/nri-guard/nri-guard/engine/document"
 	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
-
-// changes compiles the object of changes.
-func changes(shape *document.Shape) encode {
-	groups := make(map[string]encode)
-	for i := range shape.Fields {
-		f := &shape.Fields[i]
-		groups[f.Name] = group(f.Shape)
-	}
-	return func(in *Input, v reflect.Value) *ast.Term {
-		const few = 8
-		names, lists := make([]string, 0, few), make([][]*engine.Change, 0, few)
-		for field, list := range document.Group(*v.Addr().Interface().(*[]*engine.Change)) {
-			names, lists = append(names, string(field)), append(lists, list)
-		}
-		return newNamed(in, names, func(i int) *ast.Term {
-			return groups[names[i]](in, reflect.ValueOf(lists[i]))
-		})
-	}
-}
-
-// group compiles the changes of one field: a list, or an object by name.
-func group(shape *document.Shape) encode {
-	if shape.Kind == document.List {
-		return list(shape)
-	}
-	element := compile(shape.Elem)
-	return func(in *Input, v reflect.Value) *ast.Term {
-		list := v.Interface().([]*engine.Change)
-		return newNamed(in, document.ChangeKeys(list), func(i int) *ast.Term {
-			return element(in, reflect.ValueOf(list[i]).Elem())
-		})
-	}
-}
 
 // listed is a part made of a slice.
 type listed struct {
