@@ -14,7 +14,7 @@ package nri.policies.environment
 import data.nri.lib
 
 deny contains {"change": c.id, "msg": msg} if {
-	some name in listed(code)
+	some name in dangerous
 	c := input.changes.env[name]
 	c.op != "remove"
 	not c.granted
@@ -34,7 +34,7 @@ deny contains {"change": c.id, "msg": msg} if {
 }
 
 deny contains {"change": c.id, "msg": msg} if {
-	some name in listed(hooks)
+	some name in orders
 	c := input.changes.env[name]
 	not c.granted
 	msg := sprintf("variable %s is an order to a hook that adds devices of the host; %s", [c.key, lib.lift])
@@ -42,12 +42,22 @@ deny contains {"change": c.id, "msg": msg} if {
 
 names := object.keys(input.changes.env)
 
-# listed: the variables of this review that are in a list. One look at all of them
-# comes first, as most reviews have none.
-listed(list) := (names & list.names) | {name |
-	strings.any_prefix_match(names, list.prefixes)
+# dangerous and orders: the variables of this review that name code, and those that hooks
+# read. One look at all variables comes first, as most reviews have none of them.
+dangerous contains name if some name in names & code.names
+
+dangerous contains name if {
+	strings.any_prefix_match(names, code.prefixes)
 	some name in names
-	strings.any_prefix_match(name, list.prefixes)
+	strings.any_prefix_match(name, code.prefixes)
+}
+
+orders contains name if some name in names & hooks.names
+
+orders contains name if {
+	strings.any_prefix_match(names, hooks.prefixes)
+	some name in names
+	strings.any_prefix_match(name, hooks.prefixes)
 }
 
 # npm: options that name a program, code to load, or a file with such options.
