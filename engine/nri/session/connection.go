@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/internal/stack"
 )
 
 // connection is one with the runtime, from dialling to closing.
@@ -140,6 +141,7 @@ func (c *connection) call(ctx context.Context, req *ttrpc.Request, rpl *ttrpc.Re
 
 // handle is between the runtime and the stub.
 func (c *connection) handle(ctx context.Context, read ttrpc.Unmarshaler, info *ttrpc.UnaryServerInfo, next ttrpc.Method) (rpl any, err error) {
+	stack.Reserve() // reading a request takes as much as judging it
 	c.inflight.Add(1)
 	defer c.handled()
 	defer func() {
