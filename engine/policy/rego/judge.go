@@ -76,11 +76,7 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
 	if alone {
-		v := j.judge(ctx, list, in.Term())
-		if len(v.Failures) == 0 {
-			in.Release() // a policy that failed may have left somebody behind
-		}
-		return v
+		return released(in, j.judge(ctx, list, in.Term()))
 	}
 	done := make(chan engine.Verdict, 1)
 	go func() {
@@ -89,11 +85,20 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	}()
 	select {
 	case v := <-done:
-		return v
+		return released(in, v)
 	case <-ctx.Done():
 	}
 	in.Close()
 	return late(list)
+}
+
+// released releases the input of a verdict, unless a policy failed, which may have left
+// somebody behind who looks at it.
+func released(in *input.Input, v engine.Verdict) engine.Verdict {
+	if len(v.Failures) == 0 {
+		in.Release()
+	}
+	return v
 }
 
 // present are the change fields that the review has, as far as they matter to

@@ -44,19 +44,19 @@ func oracle(tb testing.TB, c *ast.Compiler, data ast.Object, body ast.Body, inpu
 }
 
 // parts is the input of a review, nothing of which has been looked at.
-func parts(tb testing.TB, r *engine.Review) *ast.Term {
+func parts(tb testing.TB, r *engine.Review) *input.Input {
 	tb.Helper()
 	in, err := input.New(r, false)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return in.Term()
+	return in
 }
 
 // whole is all of it.
 func whole(tb testing.TB, r *engine.Review) *ast.Term {
 	tb.Helper()
-	return plan.Solid(parts(tb, r))
+	return plan.Solid(parts(tb, r).Term())
 }
 
 // agree fails where a policy of the program answers otherwise than by the oracle.
@@ -81,7 +81,9 @@ func agreeAs(tb testing.TB, p *Program, r *engine.Review, said func(*engine.Verd
 	tb.Helper()
 	j := newJudge(tb, p)
 	all := whole(tb, r)
-	evaluation := p.begin(context.Background(), parts(tb, r))
+	in := parts(tb, r)
+	evaluation := p.begin(context.Background(), in.Term())
+	failed := false
 	for _, a := range j.asked {
 		var want, got engine.Verdict
 		results, err := oracle(tb, p.compiler, p.data, a.question(), all)
@@ -96,7 +98,7 @@ func agreeAs(tb testing.TB, p *Program, r *engine.Review, said func(*engine.Verd
 		result, err := a.run(evaluation, nil)
 		if err != nil {
 			got.Failures = []engine.Failure{a.failure(err)}
-			evaluation = p.begin(context.Background(), parts(tb, r))
+			evaluation, failed = p.begin(context.Background(), in.Term()), true
 		} else {
 			a.answer(result, &got)
 		}
@@ -105,6 +107,10 @@ func agreeAs(tb testing.TB, p *Program, r *engine.Review, said func(*engine.Verd
 		if diff := cmp.Diff(want, got); diff != "" {
 			tb.Fatalf("%s (-by topdown +by the plan):\n%s", a.Name, diff)
 		}
+	}
+	evaluation.End()
+	if !failed {
+		in.Release() // what is left behind must not show in the next
 	}
 }
 

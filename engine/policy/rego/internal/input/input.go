@@ -56,12 +56,8 @@ var idle = sync.Pool{New: func() any {
 	return &Input{terms: slab[ast.Term]{size: 128}, places: slab[*ast.Term]{size: 256}, structs: slab[structured]{size: 16}}
 }}
 
-// Release is called when nothing of the input is used any more. One that is shared need
-// not be released.
+// Release is called when nothing of the input is used any more, in place of Close.
 func (in *Input) Release() {
-	if in.shared {
-		return
-	}
 	in.root = nil
 	clear(in.groups)
 	in.groups = in.groups[:0]

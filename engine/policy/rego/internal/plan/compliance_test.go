@@ -127,7 +127,9 @@ func byTopdown(c *ast.Compiler, documents ast.Object, input *ast.Term, body ast.
 func run(p *plan.Program, q *plan.Query, input *ast.Term) ([]string, error) {
 	deadline := time.Now().Add(10 * time.Second)
 	var results []string
-	err := q.Run(p.Begin(context.Background(), input), func() bool { return time.Now().After(deadline) }, func(r plan.Result) error {
+	e := p.Begin(context.Background(), input)
+	defer e.End() // what it leaves behind must not show in the next
+	err := q.Run(e, func() bool { return time.Now().After(deadline) }, func(r plan.Result) error {
 		results = append(results, show(r.All()))
 		return nil
 	})
