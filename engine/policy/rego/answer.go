@@ -30,9 +30,6 @@ func (a *asked) answer(result answer, v *engine.Verdict) {
 		warnings, err2 = a.entries(result.warned)
 		v.Warnings = append(v.Warnings, warnings...)
 	}
-	if err1 == nil && err2 == nil {
-		return
-	}
 	if err := errors.Join(err1, err2); err != nil {
 		v.Failures = append(v.Failures, a.failure(err))
 	}

@@ -59,9 +59,9 @@ func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, erro
 // other. One that has no answer in its share of half of the time until the deadline
 // is asked again when the others have had their say.
 //
-// It returns by the deadline even where a policy does not, unless ctx is
-// [engine.Unguarded]: its evaluation then
-// ends by itself, without anybody waiting for it, and reads nothing of the review any more.
+// It returns by the deadline even where a policy does not: the evaluation of that one ends
+// by itself, without anybody waiting for it, and reads nothing of the review any more.
+// Where ctx is [engine.Unguarded] it is waited for.
 func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	list := j.concern(j.present(r))
 	if len(list) == 0 {
@@ -70,12 +70,12 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	if ctx.Err() != nil {
 		return late(list)
 	}
-	alone := engine.Unguarded(ctx)
-	in, err := input.New(r, !alone)
+	guarded := !engine.Unguarded(ctx)
+	in, err := input.New(r, guarded)
 	if err != nil {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
-	if alone {
+	if !guarded {
 		return released(in, j.judge(ctx, list, in.Term()))
 	}
 	done := make(chan engine.Verdict, 1)

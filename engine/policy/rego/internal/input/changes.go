@@ -87,12 +87,12 @@ func (f *field) usual(v any) bool {
 // grouped is the part that holds all changes.
 type grouped struct {
 	plan.Part
-	*groups
+	*groupKeys
 	in *Input
 }
 
-// groups are the keys of it, in order.
-type groups struct {
+// groupKeys are the keys of it, in order, and what makes the value of each.
+type groupKeys struct {
 	kind  *plan.Kind
 	keys  []*ast.Term
 	value []func(in *Input, changes []*engine.Change) *ast.Term
@@ -101,13 +101,13 @@ type groups struct {
 // changes compiles the object of changes.
 func changes(shape *document.Shape) encode {
 	names := sortedNames(shape)
-	g := &groups{kind: plan.NewKind(names)}
+	g := &groupKeys{kind: plan.NewKind(names)}
 	for _, name := range names {
 		g.keys = append(g.keys, ast.StringTerm(name))
 		g.value = append(g.value, groupOf(shape.Field(name).Shape))
 	}
 	return func(in *Input, _ reflect.Value) *ast.Term {
-		part := &grouped{groups: g, in: in}
+		part := &grouped{groupKeys: g, in: in}
 		part.Sparse(part, g.kind, in.places.take(len(g.keys)))
 		return in.term(&part.Part)
 	}

@@ -30,7 +30,7 @@ type step func(m *machine, f frame) signal
 // machine's.
 type value func(m *machine, f frame) *ast.Term
 
-// undefined stands in the cache for a rule that has no value.
+// undefinedTerm stands in the memory for a rule that has no value.
 var undefinedTerm = &ast.Term{Value: ast.InternedNullValue}
 
 // machine is one evaluation. What it remembers belongs to one input.
