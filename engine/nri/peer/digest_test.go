@@ -191,7 +191,7 @@ func TestScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := start(t, script)
-	p, err := Process(child.cmd.Process.Pid)
+	p, err := new(Inspector).Process(child.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,12 +40,6 @@ type Inspector struct {
 	old bool
 }
 
-// Of returns who connected to a unix socket, by an inspector of its own.
-func Of(conn *net.UnixConn) (*Peer, error) { return new(Inspector).Of(context.Background(), conn) }
-
-// Process returns the process with the given id, by an inspector of its own.
-func Process(pid int) (*Peer, error) { return new(Inspector).Process(pid) }
-
 // Of returns who connected to a unix socket, or who listens where it is the
 // caller that connected. The peer must be closed. An error wraps [ErrUnknown]
 // where the kernel does not say who it is, or [ErrExited]; of what cannot be found

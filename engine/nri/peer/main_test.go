@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +46,7 @@ func accept(socket string) error {
 	if err != nil {
 		return err
 	}
-	_, err = Of(c)
+	_, err = new(Inspector).Of(context.Background(), c)
 	return err
 }
 

@@ -263,7 +263,7 @@ func TestUser(t *testing.T) {
 	if got := observe(t, &Inspector{}, child.conn).Identity().UID; got != 0 {
 		t.Errorf("who connected as root is %d", got)
 	}
-	now, err := Process(child.cmd.Process.Pid)
+	now, err := new(Inspector).Process(child.cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestNobody(t *testing.T) {
 	child := start(t, self(t))
 	pid := child.cmd.Process.Pid
 	child.kill()
-	if p, err := Process(pid); !errors.Is(err, ErrExited) {
+	if p, err := new(Inspector).Process(pid); !errors.Is(err, ErrExited) {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
