@@ -107,7 +107,7 @@ func (c *Checker) resolve(path string) (string, error) {
 		target, err := os.Readlink(c.on(at))
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && c.open(filepath.Dir(at)):
-			return "", fmt.Errorf("others may make it: %s does not exist, and everybody may write its directory", at)
+			return "", fmt.Errorf("others may make it: %s does not exist, and everybody may write its directory; make it first", at)
 		case errors.Is(err, fs.ErrNotExist):
 			return filepath.Join(append([]string{at}, rest...)...), nil
 		case err != nil && !errors.Is(err, syscall.EINVAL): // EINVAL: it is no link

@@ -77,7 +77,7 @@ func TestTree(t *testing.T) {
 				rename(t, dir, "etc/policies", "gone")
 				chmod(t, 0o777|os.ModeSticky, dir, "etc")
 			},
-			"others may make it: DIR/etc/policies does not exist, and everybody may write its directory"},
+			"others may make it: DIR/etc/policies does not exist, and everybody may write its directory; make it first"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
