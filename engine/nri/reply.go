@@ -26,7 +26,7 @@ func (x *builder) merge(a *api.ContainerAdjustment, shown, pristine *api.Contain
 	r := a.GetLinux().GetRdt()
 	anew := r.GetRemove() && (r.ClosId != nil || r.Schemata != nil || r.EnableMonitoring != nil)
 	if !replaced && !anew && isList(mounts, a.GetMounts()) && isList(env, a.GetEnv()) && isList(devices, a.GetLinux().GetDevices()) {
-		return a // there are no markers
+		return a // both grammars say it in the same way
 	}
 	m := proto.CloneOf(a)
 	m.Mounts, m.Env = mounts, env

@@ -59,7 +59,8 @@ func (m *messages) takeOut(r *engine.Review, c *engine.Change) error {
 		m.evict[c.Position] = nil
 		return nil
 	case c.Field == engine.Unknown:
-		return m.takeOutUnknown(c)
+		m.takeOutUnknown()
+		return nil
 	case c.Container != r.Container.GetId() || r.Operation != engine.CreateContainer:
 		return m.takeOutOfUpdates(c)
 	}
@@ -71,7 +72,7 @@ func (m *messages) takeOut(r *engine.Review, c *engine.Change) error {
 
 // takeOutUnknown clears all fields that are not known: one of them alone may be
 // half of something.
-func (m *messages) takeOutUnknown(c *engine.Change) error {
+func (m *messages) takeOutUnknown() {
 	if m.adjust != nil {
 		clearUnknown(m.adjust.ProtoReflect())
 	}
@@ -81,7 +82,6 @@ func (m *messages) takeOutUnknown(c *engine.Change) error {
 	for _, e := range m.evict {
 		clearUnknown(e.ProtoReflect())
 	}
-	return nil
 }
 
 func clearUnknown(m protoreflect.Message) {

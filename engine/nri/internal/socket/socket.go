@@ -15,8 +15,8 @@ import (
 	"syscall"
 )
 
-// MaxPath is how long the path of a socket can be, in bytes (unix(7)).
-const MaxPath = 107
+// maxPath is how long the path of a socket can be, in bytes (unix(7)).
+const maxPath = 107
 
 // Place is where a socket is to be. It is for one goroutine at a time.
 type Place struct {
@@ -39,8 +39,8 @@ func New(path string) *Place {
 // Check finds out whether one will be able to listen there, and makes the
 // directory, for its owner alone.
 func (p *Place) Check() error {
-	if longest := max(len(p.Path), len(p.Hidden)); longest > MaxPath {
-		return fmt.Errorf("NRI socket %s: the path is %d bytes too long", p.Path, longest-MaxPath)
+	if longest := max(len(p.Path), len(p.Hidden)); longest > maxPath {
+		return fmt.Errorf("NRI socket %s: the path is %d bytes too long", p.Path, longest-maxPath)
 	}
 	if info, err := os.Lstat(p.Path); err == nil && info.Mode().Type() != fs.ModeSocket {
 		return fmt.Errorf("NRI socket %s: there is something else than a socket; move it away", p.Path)
