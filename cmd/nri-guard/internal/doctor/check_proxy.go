@@ -30,12 +30,12 @@ func checkRuntimeSocket(n *node) []Finding {
 				return one(f)
 			}
 		}
-		return n.socketDir(r, socket, f)
+		return n.socketDir(socket, f)
 	})
 }
 
 // socketDir looks at the directory of the runtime's socket: it should be root's alone.
-func (n *node) socketDir(r *runtime, socket string, f Finding) []Finding {
+func (n *node) socketDir(socket string, f Finding) []Finding {
 	dir := path.Dir(socket)
 	info, err := n.host.stat(dir)
 	switch {
