@@ -1,5 +1,6 @@
-// Command nri-guard judges what NRI plugins ask of a container runtime by Rego
-// policies. See the README for what it is for; nri-guard help lists what it does.
+// Command nri-guard judges what NRI plugins ask of a container runtime, by policies in
+// Rego and WebAssembly. See the README for what it is for; nri-guard help lists what it
+// does.
 //
 // This package is the only one that wires: a file for each subcommand, and the
 // configuration file that they share.

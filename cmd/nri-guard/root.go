@@ -90,7 +90,8 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nri-guard",
 		Short: "Judge what NRI plugins ask of a container runtime by policies",
-		Long: `nri-guard judges what NRI plugins ask of a container runtime by Rego policies.
+		Long: `nri-guard judges what NRI plugins ask of a container runtime, by policies in Rego
+and WebAssembly.
 
 Exit codes: 0 allowed or fine, 1 denied or findings, 2 could not (usage, load
 error, failure).`,

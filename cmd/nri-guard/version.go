@@ -31,12 +31,15 @@ func newVersion() *cobra.Command {
 		if format.json() {
 			return printJSON(cmd.OutOrStdout(), v)
 		}
-		revision := v.Revision
-		if v.Modified {
-			revision += " (modified)"
+		program := v.Version
+		if v.Revision != "" {
+			program += " " + v.Revision
 		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "nri-guard %s %s\nnri       %s\nopa       %s\ngo        %s %s\n",
-			v.Version, revision, v.NRI, v.OPA, v.Go, v.Platform)
+		if v.Modified {
+			program += " (modified)"
+		}
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "nri-guard %s\nnri       %s\nopa       %s\ngo        %s %s\n",
+			program, v.NRI, v.OPA, v.Go, v.Platform)
 		return err
 	}
 	return cmd

@@ -74,7 +74,7 @@ func (r *TestReport) Passed() bool {
 // about the tests themselves. A builtin error fails a test, as it would a decision.
 func Test(ctx context.Context, s Sources, o TestOptions) (*TestReport, error) {
 	if _, err := regexp.Compile(o.Run); err != nil {
-		return nil, fmt.Errorf("pattern of tests: %w", err)
+		return nil, fmt.Errorf("which tests to run: %w", err)
 	}
 	p := &problems{}
 	program, modules := load(ctx, s, p)
