@@ -38,7 +38,12 @@ func (e *elements) of(t *ast.Term) *ast.Term {
 		if len(names) == 0 {
 			return t
 		}
-		e.part.Object(e, names, make([]*ast.Term, len(names)))
+		made := make([]*ast.Term, len(names))
+		if len(names)%2 == 1 { // keys of some kinds are numbered before plans are made, of others afterwards
+			e.part.Sparse(e, plan.NewKind(names), made)
+		} else {
+			e.part.Object(e, names, made)
+		}
 	case *ast.Array:
 		v.Foreach(func(x *ast.Term) { e.values = append(e.values, x) })
 		e.part.List(e, make([]*ast.Term, v.Len()))
