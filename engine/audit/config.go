@@ -15,9 +15,10 @@ const (
 // Config says where decisions are written and what of them. It is the audit part
 // of the configuration file.
 type Config struct {
-	// Path of the file, absolute. Missing directories are made, for their owner
-	// alone, and the file belongs to its owner alone. A file that is there already
-	// is continued; anything but a regular file is refused.
+	// Path of the file, absolute; - stands for standard output, which is to be given to
+	// [NewWriter]. Missing directories are made, for their owner alone, and the file
+	// belongs to its owner alone. A file that is there already is continued; anything
+	// but a regular file is refused.
 	Path string `yaml:"path" doc:"file that decisions are written to, a line of JSON each; - is standard output; none without it"`
 	// Unmask holds patterns, as of [path.Match], for names of environment
 	// variables whose values may be written.
