@@ -163,7 +163,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tt.rules.Policies = tt.judge
-			for _, ctx := range []context.Context{t.Context(), engine.Unguard(t.Context())} {
+			for _, ctx := range []context.Context{t.Context(), engine.Unwatch(t.Context())} {
 				r := tt.review
 				if r == nil {
 					r = review()

@@ -22,7 +22,7 @@ const DefaultTimeout = 500 * time.Millisecond
 type Policies interface {
 	// Judge asks every policy and collects what they say. It returns by the
 	// deadline of ctx, with a [Failure] for each policy that had no answer; where ctx
-	// is [Unguarded] no later than its policies, and reads nothing of r afterwards.
+	// is [Unwatched] no later than its policies, and reads nothing of r afterwards.
 	Judge(ctx context.Context, r *Review) Verdict
 	// Revision names what the policies were loaded from: the same sources and
 	// configuration give the same revision.
@@ -95,7 +95,7 @@ func (e *Engine) Rules() Rules {
 // Decide answers a review. It returns no error: whatever goes wrong is in the
 // decision, and denies. It marks the review's changes as granted where they are;
 // the review must not be used by anybody else meanwhile. What takes longer than it may is
-// left to itself, unless ctx is [Unguarded].
+// left to itself, unless ctx is [Unwatched].
 func (e *Engine) Decide(ctx context.Context, r *Review) *Decision {
 	rules := e.Rules()
 	start := time.Now()

@@ -39,7 +39,7 @@ func (rules *Rules) tellInTime(ctx context.Context, r *Review, d *Decision) erro
 		}
 		return fmt.Errorf(late, cmp.Or(err, context.Cause(ctx)))
 	}
-	if Unguarded(ctx) {
+	if Unwatched(ctx) {
 		return tell()
 	}
 	done := make(chan error, 1)

@@ -105,9 +105,9 @@ func TestRecorderThatHangs(t *testing.T) {
 	}
 }
 
-// TestUnguarded: where nobody guards it, a decision is made by the goroutine that asks,
-// and what is recorded too late is a denial all the same.
-func TestUnguarded(t *testing.T) {
+// TestUnwatched: where nobody watches the time, a decision is made by the goroutine that
+// asks, and what is recorded too late is a denial all the same.
+func TestUnwatched(t *testing.T) {
 	here := goroutine()
 	if there := make(chan string); true {
 		go func() { there <- goroutine() }()
@@ -124,12 +124,12 @@ func TestUnguarded(t *testing.T) {
 	}}
 	rules := engine.Rules{Timeout: 10 * time.Millisecond, Recorder: kept, Policies: judge(func(ctx context.Context, _ *engine.Review) engine.Verdict {
 		by = append(by, goroutine())
-		if !engine.Unguarded(ctx) {
+		if !engine.Unwatched(ctx) {
 			t.Error("policies do not know")
 		}
 		return engine.Verdict{}
 	})}
-	d := engine.New(rules).Decide(engine.Unguard(t.Context()), review())
+	d := engine.New(rules).Decide(engine.Unwatch(t.Context()), review())
 	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: context deadline exceeded"})
 	if !slices.Equal(by, []string{here, here, here}) {
 		t.Errorf("done by %v, want %s", by, here)
@@ -138,13 +138,13 @@ func TestUnguarded(t *testing.T) {
 		t.Errorf("recorded %+v", kept.got)
 	}
 	failure = errors.New("nobody waits")
-	d = engine.New(rules).Decide(engine.Unguard(t.Context()), review())
+	d = engine.New(rules).Decide(engine.Unwatch(t.Context()), review())
 	wantReasons(t, d, []string{"the decision could not be recorded: it was not written in time: nobody waits"})
 	if len(kept.got) != 3 {
 		t.Errorf("what was not written is written again: %+v", kept.got)
 	}
 	rules.RecordBestEffort = true
-	if d := engine.New(rules).Decide(engine.Unguard(t.Context()), review()); !d.Allowed {
+	if d := engine.New(rules).Decide(engine.Unwatch(t.Context()), review()); !d.Allowed {
 		t.Errorf("best effort: %v", d.Reasons())
 	}
 }

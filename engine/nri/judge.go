@@ -107,7 +107,7 @@ func (j *Judge) DecidePromptly(ctx context.Context, op engine.Operation, build f
 		}
 	})
 	defer last.Stop()
-	r, d := j.decide(engine.Unguard(ctx), t, patience*2/3, op, build)
+	r, d := j.decide(engine.Unwatch(ctx), t, patience*2/3, op, build)
 	if answered.CompareAndSwap(false, true) {
 		return d
 	}

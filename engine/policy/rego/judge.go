@@ -61,7 +61,7 @@ func (p *Program) Judge(enforcement map[string]engine.Enforcement) (*Judge, erro
 //
 // It returns by the deadline even where a policy does not: the evaluation of that one ends
 // by itself, without anybody waiting for it, and reads nothing of the review any more.
-// Where ctx is [engine.Unguarded] it is waited for.
+// Where ctx is [engine.Unwatched] it is waited for.
 func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	list := j.concern(j.present(r))
 	if len(list) == 0 {
@@ -70,12 +70,12 @@ func (j *Judge) Judge(ctx context.Context, r *engine.Review) engine.Verdict {
 	if ctx.Err() != nil {
 		return late(list)
 	}
-	guarded := !engine.Unguarded(ctx)
-	in, err := input.New(r, guarded)
+	watched := !engine.Unwatched(ctx)
+	in, err := input.New(r, watched)
 	if err != nil {
 		return engine.Verdict{Failures: []engine.Failure{{Message: "the review could not be shown to the policies: " + err.Error()}}}
 	}
-	if !guarded {
+	if !watched {
 		return released(in, j.judge(ctx, list, in.Term()))
 	}
 	done := make(chan engine.Verdict, 1)

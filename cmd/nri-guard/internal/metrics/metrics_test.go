@@ -100,7 +100,7 @@ func (s *slow) Record(ctx context.Context, _ *engine.Review, d *engine.Decision)
 
 // TestLate: what is recorded too late counts once, as the denial that it becomes.
 func TestLate(t *testing.T) {
-	for _, ctx := range []context.Context{t.Context(), engine.Unguard(t.Context())} {
+	for _, ctx := range []context.Context{t.Context(), engine.Unwatch(t.Context())} {
 		m, next := metrics.New(), &slow{}
 		d := engine.New(engine.Rules{Policies: judge{}, Timeout: 20 * time.Millisecond, Recorder: m.Recorder(next, false)}).
 			Decide(ctx, &engine.Review{Operation: engine.CreateContainer})
