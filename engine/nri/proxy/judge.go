@@ -196,12 +196,12 @@ func (l *link) attempt(c *call, rpl proto.Message, u nri.Updates, reply func([]*
 // time. They are not in a hurry: whatever a plugin asks for, there are processors
 // left for what the runtime waits for.
 func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) error {
-	deadline := waited(req)
+	until := waited(req)
 	if !l.asking.take(l.ctx, l.silent) {
 		l.asks.drop(size)
 		return nil
 	}
-	d, err := l.decideUnsolicited(req, size, deadline)
+	d, err := l.decideUnsolicited(req, size, until)
 	l.asking.release()
 	if err != nil || d == nil {
 		l.asks.drop(size)
@@ -221,8 +221,9 @@ func (l *link) judgeUnsolicited(m wire.Message, req *ttrpc.Request, size int) er
 }
 
 // decideUnsolicited waits until the updates may be judged, and looks at them only then.
-// The decision is nil when the plugin has gone before.
-func (l *link) decideUnsolicited(req *ttrpc.Request, size int, deadline time.Time) (*engine.Decision, error) {
+// The plugin waits until the time given, zero is forever. The decision is nil when it has
+// gone before.
+func (l *link) decideUnsolicited(req *ttrpc.Request, size int, until time.Time) (*engine.Decision, error) {
 	if !l.wait(l.pace.delay(worth(req.GetPayload(), size), time.Now())) || !l.proxy.asking.take(l.ctx, l.silent, l.process()) {
 		return nil, nil
 	}
@@ -232,9 +233,9 @@ func (l *link) decideUnsolicited(req *ttrpc.Request, size int, deadline time.Tim
 		return nil, err
 	}
 	ctx := l.ctx
-	if !deadline.IsZero() {
+	if !until.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)*7/8) // the rest is for telling
+		ctx, cancel = deadline.With(ctx, time.Until(until)*7/8) // the rest is for telling
 		defer cancel()
 	}
 	return l.judges.Decide(ctx, engine.UpdateContainers, l.scrutinised(updates, func(b *nri.Border) *engine.Review {

@@ -144,11 +144,11 @@ func (l *link) blame(cause error) {
 func (l *link) relay() error {
 	ended := make(chan bool, 1)
 	go func() {
-		err := guarded(l.ctx, l.relayRuntime)
+		err := recovering(l.ctx, l.relayRuntime)
 		l.hangUp(from("the runtime", err))
 		ended <- errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 	}()
-	err := from("the plugin", guarded(l.ctx, l.relayPlugin))
+	err := from("the plugin", recovering(l.ctx, l.relayPlugin))
 	close(l.silent)
 	l.judging.Wait()
 	l.depart(l.takeLeave(err, ended))

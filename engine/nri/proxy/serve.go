@@ -31,7 +31,7 @@ func (p *Proxy) serve(ctx context.Context, conn *net.UnixConn, v *visitor, own *
 	l := newLink(ctx, p, conn, who, v, own)
 	defer l.holding.close()
 	defer context.AfterFunc(ctx, func() { l.end(cause(ctx)) })()
-	err = guarded(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
+	err = recovering(ctx, func() error { return l.run(accepted.Add(p.cfg.Limits.Register)) })
 	logger := log.G(l.ctx).WithError(err)
 	if parted(err) {
 		logger.Info("Plugin disconnected")
@@ -73,8 +73,8 @@ func (p *Proxy) identify(ctx context.Context, conn *net.UnixConn, own *launched)
 	return who, err
 }
 
-// guarded calls f; a panic becomes an error.
-func guarded(ctx context.Context, f func() error) (err error) {
+// recovering calls f; a panic becomes an error.
+func recovering(ctx context.Context, f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			log.G(ctx).WithField("stack", string(debug.Stack())).Errorf("panic while relaying NRI: %v", p)

@@ -15,7 +15,7 @@ func (l *link) apart(job func() error) {
 // grow its stack again.
 func (l *link) work(job func() error) {
 	for {
-		if err := guarded(l.ctx, job); err != nil {
+		if err := recovering(l.ctx, job); err != nil {
 			l.end(from("the plugin", err))
 		}
 		l.working.Add(-1)
