@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"cmp"
+
 	"github.com/containerd/nri/pkg/api"
 )
 
@@ -79,6 +81,19 @@ func (p Plugin) String() string {
 		return ""
 	}
 	return p.Index + "-" + p.Name
+}
+
+// ComparePlugins orders plugins as NRI does, by index and name, and those that go by one
+// name by their processes.
+func ComparePlugins(a, b Plugin) int {
+	return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name), cmp.Compare(a.pid(), b.pid()))
+}
+
+func (p Plugin) pid() int64 {
+	if p.Identity == nil {
+		return 0
+	}
+	return p.Identity.PID
 }
 
 // Identity is what was observed of the process at the other end of a plugin's

@@ -96,12 +96,12 @@ type bench struct {
 // benchResult is what one request costs on average.
 type benchResult struct {
 	Requests int `json:"requests"`
-	// Decision is everything, from NRI's message to the decision; Conversion the
-	// part of it that makes a review of the message.
-	Decision   cost         `json:"decision"`
-	Conversion cost         `json:"conversion"`
-	Policies   []policyCost `json:"policies"` // the dearest first
-	Revision   string       `json:"revision"`
+	// Decision is everything, from NRI's message to the decision; Review the part of it
+	// that makes a review of the message.
+	Decision cost         `json:"decision"`
+	Review   cost         `json:"review"`
+	Policies []policyCost `json:"policies"` // the dearest first
+	Revision string       `json:"revision"`
 }
 
 type policyCost struct {
@@ -118,7 +118,7 @@ func (b *bench) run(ctx context.Context, set *policy.Set, only []string) (*bench
 	}
 	result := &benchResult{Requests: len(b.requests), Policies: []policyCost{}, Revision: set.Revision()}
 	reviews := b.reviews()
-	if result.Conversion, err = b.measure(ctx, func() { b.reviews() }); err != nil {
+	if result.Review, err = b.measure(ctx, func() { b.reviews() }); err != nil {
 		return nil, err
 	}
 	e := engine.New(set.Rules())
@@ -213,7 +213,7 @@ func (r *benchResult) print(w io.Writer) error {
 			text.Cell{Text: fmt.Sprintf("%11d", c.Allocations)}, text.Cell{Text: fuel})
 	}
 	row("decision", r.Decision, "")
-	row("of it conversion", r.Conversion, "")
+	row("of it making the review", r.Review, "")
 	for _, p := range r.Policies {
 		fuel := ""
 		if p.Fuel > 0 {

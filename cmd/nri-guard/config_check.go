@@ -17,6 +17,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine/audit"
+	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
 	"github.com/nri-guard/nri-guard/engine/nri/validator"
@@ -116,9 +117,6 @@ func checkSocket(f *findings, key, path string) {
 	}
 }
 
-// nriValidator is the name of the validator that is part of NRI.
-const nriValidator = "default-validator"
-
 // ownNames are those that the guard itself goes by. The default is one of them whatever
 // the validator is called: a plugin of that name would be taken for the guard.
 func (c *config) ownNames() []string {
@@ -134,7 +132,7 @@ func (c *config) checkValidator(f *findings) {
 		f.add("validator.name", "invalid plugin name %q: NRI takes a leading - for the mark of a removal", v.Name)
 	case v.Name == observer.DefaultName:
 		f.add("validator.name", "%q is the name of the guard's other connection to the runtime", v.Name)
-	case v.Name == nriValidator:
+	case v.Name == nri.DefaultValidator:
 		f.add("validator.name", "%q is the name of the validator that is part of NRI", v.Name)
 	}
 	if err := api.CheckPluginIndex(v.Index); err != nil {
@@ -194,7 +192,7 @@ func (c *config) checkPlugins(f *findings) {
 		switch {
 		case slices.Contains(c.ownNames(), p.Name):
 			f.add(at+".name", "%q is the guard's own name; no plugin can have it", p.Name)
-		case p.Name == nriValidator:
+		case p.Name == nri.DefaultValidator:
 			f.add(at+".name", "%q is the name of the validator that is part of NRI; no plugin can have it", p.Name)
 		}
 		c.checkIdentity(f, at, p)

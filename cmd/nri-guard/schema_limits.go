@@ -4,6 +4,7 @@ import (
 	"maps"
 	"strings"
 
+	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
 	"github.com/nri-guard/nri-guard/engine/nri/validator"
 	"github.com/nri-guard/nri-guard/engine/policy"
@@ -38,7 +39,7 @@ func limits() []limit {
 		{"runtime.socket", pattern(socketPath)},
 		{"runtime.builtin[]", pattern(`^[0-9]{2}-[A-Za-z0-9_.+-]+$`)},
 		{"runtime.hostRoot", pattern(absolute)},
-		{"validator.name", taken(`^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$`, observer.DefaultName, nriValidator)},
+		{"validator.name", taken(`^[A-Za-z0-9_.+][A-Za-z0-9_.+-]*$`, observer.DefaultName, nri.DefaultValidator)},
 		{"validator.index", pattern(`^[0-9]{2}$`)},
 		{"proxy.socket", pattern(socketPath)},
 		{"proxy.mode", pattern(`^0*[67][0-7]0$`)},
@@ -57,7 +58,7 @@ func limits() []limit {
 		{"policy.wasm[].memoryPages", upTo(wasm.MaxMemoryPages)},
 		{"policy.wasm[].instances", upTo(wasm.MaxInstances)},
 		{"policy.sandbox.cache", pattern(absolute)},
-		{"plugins[].name", taken(`^([A-Za-z0-9_.+-]+|\*)$`, validator.DefaultName, observer.DefaultName, nriValidator)},
+		{"plugins[].name", taken(`^([A-Za-z0-9_.+-]+|\*)$`, validator.DefaultName, observer.DefaultName, nri.DefaultValidator)},
 		{"plugins[].identity", map[string]any{"minProperties": 1}},
 		{"plugins[].identity.exe", pattern(absolute)},
 		{"plugins[].identity.sha256", pattern(digest)},

@@ -12,16 +12,19 @@ import (
 // The guard's own name among NRI's plugins. Validators are asked in parallel, so
 // that the index matters to readers only.
 const (
-	guardName  = "nri-guard"
-	guardIndex = "99"
+	GuardName  = "nri-guard"
+	GuardIndex = "99"
 )
+
+// DefaultValidator is the name of the validator that is part of NRI, whose index is 00.
+const DefaultValidator = "default-validator"
 
 // guard is the part of the integration that NRI knows, as one of its built-in
 // plugins.
 type guard struct{ judge *Judge }
 
 func newGuard(e *engine.Engine, b Border) *guard {
-	b.Self = []engine.Plugin{{Name: guardName, Index: guardIndex}}
+	b.Self = []engine.Plugin{{Name: GuardName, Index: GuardIndex}}
 	return &guard{NewJudge(e, b)}
 }
 
@@ -29,8 +32,8 @@ func newGuard(e *engine.Engine, b Border) *guard {
 // is late with another event, and then it validates no more.
 func (g *guard) plugin() *builtin.BuiltinPlugin {
 	return &builtin.BuiltinPlugin{
-		Base:  guardName,
-		Index: guardIndex,
+		Base:  GuardName,
+		Index: GuardIndex,
 		Handlers: builtin.BuiltinHandlers{
 			Configure:                   g.configure,
 			ValidateContainerAdjustment: g.validate,

@@ -55,7 +55,7 @@ type creation struct {
 // not be named.
 func NewLedger(builtin ...engine.Plugin) *Ledger {
 	return &Ledger{
-		builtin:   append(slices.Clone(builtin), engine.Plugin{Index: "00", Name: "default-validator"}),
+		builtin:   append(slices.Clone(builtin), engine.Plugin{Index: "00", Name: DefaultValidator}),
 		members:   map[*Member]time.Time{},
 		creations: map[string]*creation{},
 		now:       time.Now,

@@ -1,7 +1,6 @@
 package nri
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -64,17 +63,8 @@ func (all allowances) take(parts []mark) (owners []engine.Plugin, ok bool) {
 			}
 		}
 	}
-	slices.SortFunc(owners, func(p, q engine.Plugin) int {
-		return cmp.Or(cmp.Compare(p.Index, q.Index), cmp.Compare(p.Name, q.Name), cmp.Compare(pid(p), pid(q)))
-	})
+	slices.SortFunc(owners, engine.ComparePlugins)
 	return owners, true
-}
-
-func pid(p engine.Plugin) int64 {
-	if p.Identity == nil {
-		return 0
-	}
-	return p.Identity.PID
 }
 
 // marksOf identifies a change by what becomes of the container: where two plugins

@@ -1,7 +1,6 @@
 package nri
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -58,9 +57,7 @@ func (r *roster) connected() []engine.Plugin {
 			list = append(list, c.plugin)
 		}
 	}
-	slices.SortFunc(list, func(a, b engine.Plugin) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(list, engine.ComparePlugins)
 	return list
 }
 
@@ -108,7 +105,7 @@ func (r *roster) RecordPluginInvocation(name, operation string, err error) {
 	switch {
 	case c != nil:
 		c.name(p)
-	case p.Name == guardName && p.Index == guardIndex:
+	case p.Name == GuardName && p.Index == GuardIndex:
 	case !slices.Contains(r.resident, p):
 		r.resident = append(r.resident, p)
 	}

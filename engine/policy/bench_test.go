@@ -9,8 +9,8 @@ import (
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
 
-// BenchmarkDecide is a whole decision on the reference request, without the
-// conversion from NRI's messages.
+// BenchmarkDecide is a whole decision on the reference request, without the review being
+// made of NRI's messages.
 func BenchmarkDecide(b *testing.B) {
 	for _, profile := range policy.Profiles() {
 		b.Run(profile, func(b *testing.B) {

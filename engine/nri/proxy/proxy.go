@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -143,17 +142,8 @@ func (p *Proxy) Status() Status {
 			s.Plugins = append(s.Plugins, l.plugin)
 		}
 	}
-	slices.SortFunc(s.Plugins, func(a, b engine.Plugin) int {
-		return cmp.Or(cmp.Compare(a.Index, b.Index), cmp.Compare(a.Name, b.Name), cmp.Compare(pid(a), pid(b)))
-	})
+	slices.SortFunc(s.Plugins, engine.ComparePlugins)
 	return s
-}
-
-func pid(p engine.Plugin) int64 {
-	if p.Identity == nil {
-		return 0
-	}
-	return p.Identity.PID
 }
 
 // problem takes note of what is wrong about something; "" is nothing any more. It says

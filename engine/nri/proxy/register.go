@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/nri-guard/nri-guard/engine"
+	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
@@ -203,7 +204,7 @@ func (l *link) verify() error {
 
 // reserved returns an error for names that plugins may not have.
 func (p *Proxy) reserved(name string) error {
-	if name == "default-validator" || slices.Contains(p.cfg.Reserved, name) {
+	if name == nri.DefaultValidator || slices.Contains(p.cfg.Reserved, name) {
 		return fmt.Errorf("the name %q is reserved", name)
 	}
 	return nil

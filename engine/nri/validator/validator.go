@@ -18,8 +18,8 @@ import (
 
 // Name and index that a validator registers under when the configuration has none.
 const (
-	DefaultName  = "nri-guard"
-	DefaultIndex = "99"
+	DefaultName  = nri.GuardName
+	DefaultIndex = nri.GuardIndex
 )
 
 // Explainer holds a review of a merged adjustment against what has been approved
