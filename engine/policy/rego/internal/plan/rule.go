@@ -218,7 +218,14 @@ func (r *ruleset) value(m *machine) *ast.Term {
 		m.memory.rules[r.id] = t
 		return r.value(m)
 	}
+	outer := m.memory
+	if !r.impure {
+		// Every decision finds the same: the first one finds it for all, and must not take
+		// it from what it remembers of calls, whose results may be of its own input.
+		m.memory = m.program.newMemory()
+	}
 	t := r.evaluate(m, r.plain, nil, nil)
+	m.memory = outer
 	if m.err != nil {
 		return nil
 	}
@@ -228,7 +235,6 @@ func (r *ruleset) value(m *machine) *ast.Term {
 	}
 	m.memory.rules[r.id] = kept
 	if !r.impure {
-		// Every decision finds the same: the first one finds it for all.
 		r.constant.Store(kept)
 	}
 	return t
