@@ -245,7 +245,7 @@ func (r *ruleset) evaluate(m *machine, v *variant, params, operands []*ast.Term)
 	if m.tick() {
 		return nil
 	}
-	m.resolver = resolver{m, r.world, operands}
+	m.resolver = resolver{m: m, world: r.world, operands: operands}
 	candidates, err := r.index.candidates(&m.resolver)
 	if err != nil {
 		m.fail(err)

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
@@ -13,6 +16,8 @@ type selection struct {
 	// rules are told by parts of the input, of which it learns that there are such.
 	asks    []ast.Ref
 	unknown *ast.IndexResult // nil: it asks about something else than the input
+	// What has to be shown to it as it is, even an object or a list: it tells rules by that.
+	shown []ast.Ref
 }
 
 // newSelection asks the index what it would ask.
@@ -24,10 +29,59 @@ func newSelection(name ast.Ref, index ast.RuleIndex) *selection {
 	s := &selection{index: index, all: all}
 	q := &questions{}
 	unknown, err := index.Lookup(q)
-	if err == nil && !q.others {
+	if err != nil {
+		return s
+	}
+	for _, ref := range q.asks {
+		if !contains(s.shown, ref) && s.learns(ref) {
+			s.shown = append(s.shown, ref)
+		}
+	}
+	if !q.others && len(s.shown) == 0 {
 		s.asks, s.unknown = q.asks, unknown
 	}
 	return s
+}
+
+// learns says whether the index tells rules by what it is shown of an object or a list,
+// other than that there is one. What is empty is like none that a rule asks for, but to
+// those that ask for any. It may matter what there is elsewhere.
+func (s *selection) learns(ref ast.Ref) bool {
+	for _, elsewhere := range []answer{{unknown: true}, {}, {value: ast.InternedEmptyObjectValue}} {
+		a, err1 := s.index.Lookup(&answers{ref, answer{unknown: true}, elsewhere})
+		b, err2 := s.index.Lookup(&answers{ref, answer{value: ast.InternedEmptyObjectValue}, elsewhere})
+		if err1 != nil || err2 != nil || !sameRules(a, b) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameRules(a, b *ast.IndexResult) bool {
+	return slices.Equal(a.Rules, b.Rules) && maps.EqualFunc(a.Else, b.Else, slices.Equal[[]*ast.Rule])
+}
+
+// answers are given to an index to see what it makes of them.
+type answers struct {
+	ref             ast.Ref
+	here, elsewhere answer
+}
+
+type answer struct {
+	unknown bool
+	value   ast.Value // nil is undefined
+}
+
+// Resolve implements [ast.ValueResolver].
+func (a *answers) Resolve(ref ast.Ref) (ast.Value, error) {
+	given := a.elsewhere
+	if ref.Equal(a.ref) {
+		given = a.here
+	}
+	if given.unknown {
+		return nil, ast.UnknownValueErr{}
+	}
+	return given.value, nil
 }
 
 // questions notes the questions of an index, and answers none.
@@ -43,11 +97,16 @@ func (q *questions) Resolve(ref ast.Ref) (ast.Value, error) {
 	return nil, ast.UnknownValueErr{}
 }
 
+func contains(refs []ast.Ref, ref ast.Ref) bool {
+	return slices.ContainsFunc(refs, func(other ast.Ref) bool { return other.Equal(ref) })
+}
+
 // candidates are the rules that could have a value. They are to be put back.
 func (s *selection) candidates(r *resolver) (*ast.IndexResult, error) {
 	if s.unknown != nil && r.knowsNoneOf(s.asks) {
 		return s.unknown, nil
 	}
+	r.shown = s.shown
 	return s.index.Lookup(r)
 }
 
@@ -62,6 +121,7 @@ type resolver struct {
 	m        *machine
 	world    *world
 	operands []*ast.Term
+	shown    []ast.Ref // as in selection
 }
 
 // Resolve implements [ast.ValueResolver].
@@ -70,7 +130,7 @@ func (r *resolver) Resolve(ref ast.Ref) (ast.Value, error) {
 	case ref[0].Equal(ast.FunctionArgRootDocument):
 		if n, ok := ref[1].Value.(ast.Number); ok {
 			if i, ok := n.Int(); ok && i >= 0 && i < len(r.operands) {
-				return known(r.operands[i])
+				return r.known(ref, r.operands[i])
 			}
 		}
 		return nil, ast.UnknownValueErr{}
@@ -79,7 +139,7 @@ func (r *resolver) Resolve(ref ast.Ref) (ast.Value, error) {
 		if t == nil {
 			return nil, nil // undefined
 		}
-		return known(t)
+		return r.known(ref, t)
 	}
 	return r.m.resolve(r.world, ref), nil
 }
@@ -103,12 +163,11 @@ func (r *resolver) knowsNoneOf(refs []ast.Ref) bool {
 	return true
 }
 
-// known is what an index is told of a term. It asks about an object or a list hardly ever
-// for more than whether there is one, and not knowing leaves no rule out: all of a part is
-// not made for that.
-func known(t *ast.Term) (ast.Value, error) {
-	if isPart(t) {
+// known is what an index is told of a term. All of a part is not made where the index asks
+// for no more than whether there is one: not knowing leaves no rule out then either.
+func (r *resolver) known(ref ast.Ref, t *ast.Term) (ast.Value, error) {
+	if isPart(t) && !contains(r.shown, ref) {
 		return nil, ast.UnknownValueErr{}
 	}
-	return t.Value, nil
+	return solid(t).Value, nil
 }

@@ -1,0 +1,57 @@
+package plan_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
+)
+
+// TestIndexOfParts: rules that the index leaves out because of what an object or a list of
+// the input holds are left out too where these are parts. One of the rules would fail.
+func TestIndexOfParts(t *testing.T) {
+	for name, c := range map[string]struct{ rules, want string }{
+		"a list":                   {`p if { to_number(input.name); input.list == ["z"] }`, ""},
+		"a list of that length":    {`p if { to_number(input.name); input.list == ["z", "b"] }`, ""},
+		"the list":                 {`p if { not to_number("1") == 2; input.list == ["a", "b"] }`, "result=true"},
+		"a pattern of a list":      {`p if { to_number(input.name); [_, "z"] = input.list }`, ""},
+		"no list at all":           {`p if { to_number(input.name); input.list == "a" }`, ""},
+		"one of some texts":        {`p if { to_number(input.name); input.list in {"a", "b"} }`, ""},
+		"a member":                 {`p if { to_number(input.name); "z" in input.list }`, ""},
+		"a member of an object":    {`p if { to_number(input.name); "z" in input.object }`, ""},
+		"any element":              {`p if { to_number(input.name); input.object[_] == "z" }`, ""},
+		"the input as a whole":     {`p if { to_number(input.name); "z" in input }`, ""},
+		"an argument":              {"p := f(input.list)\n\nf(x) := 1 if { to_number(input.name); x == [\"z\"] }\n\nf(x) := 2 if x == [\"a\", \"b\"]", "result=2"},
+		"an argument's type":       {"p := f(input.list)\n\nf(x) := 1 if { to_number(input.name); x == \"a\" }\n\nf(x) := 2", "result=2"},
+		"else":                     {"p := 1 if { to_number(input.name); \"z\" in input.list } else := 2", "result=2"},
+		"a set":                    {`p contains 1 if { to_number(input.name); "z" in input.list }`, "result=set()"},
+		"another value behind one": {"p := 1 if input.name\n\np := 2 if \"z\" in input.list\n\np := 1 if to_number(input.name)", "result=1"},
+		"a list with an object":    {`p if { to_number(input.name); input.list == ["z"]; input.object }`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + c.rules}, ast.CompileOpts{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := compiler.QueryCompiler().Compile(ast.MustParseBody("result = data.t.p"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			input := ast.MustParseTerm(`{"name": "n", "list": ["a", "b"], "object": {"x": "y"}}`)
+			want, err := byTopdown(compiler, ast.NewObject(), input, body)
+			if err != nil || text(want) != c.want {
+				t.Fatalf("topdown gives %v, %v, want %s", want, err, c.want)
+			}
+			program := plan.New(compiler, ast.NewObject())
+			query, err := program.Query(body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := run(program, query, parted(input)); err != nil || !slices.Equal(got, want) {
+				t.Errorf("got %v, %v, want %v", got, err, want)
+			}
+		})
+	}
+}
