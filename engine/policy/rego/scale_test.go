@@ -126,3 +126,37 @@ func TestConcurrent(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestConstantsConcurrently: what all evaluations share, as it was written or found, is not
+// put in order by one while others look at it. The race detector is the judge.
+func TestConstantsConcurrently(t *testing.T) {
+	for range 20 {
+		j := newJudge(t, compiled(t, `deny contains {"change": c.id} if {
+	some c in input.changes.mount
+	count(found | {c.key, "a"}) + count(found - {c.key}) + count(written | {c.key}) + count(found & {"c", c.key}) > 0
+	count(object.union(table, {c.key: 1})) > 0
+	some f in found
+	some w in written
+	some k, _ in table
+	c.key in {f, w, k}
+}
+
+written := {"z", "y", "x", "w", "v", "u", "t"}
+
+found := {x | some x in ["z", "y", "x", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]}
+
+table[x] := 1 if some x in found
+`))
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for range 5 {
+					if v := j.Judge(context.Background(), mounted("d")); len(v.Violations) != 1 {
+						t.Errorf("%+v", v)
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+}

@@ -22,6 +22,7 @@ type Program struct {
 
 // New returns a program for the rules of a compiler and documents.
 func New(c *ast.Compiler, documents ast.Object) *Program {
+	ordered(ast.NewTerm(documents))
 	p := &planner{compiler: c, documents: documents}
 	return &Program{planner: p, world: p.newWorld()}
 }

@@ -235,7 +235,7 @@ func (r *ruleset) value(m *machine) *ast.Term {
 	}
 	m.memory.rules[r.id] = kept
 	if !r.impure {
-		r.constant.Store(kept)
+		r.constant.Store(ordered(kept))
 	}
 	return t
 }

@@ -81,6 +81,21 @@ func at(slot int) value { return func(_ *machine, f frame) *ast.Term { return f[
 
 func constant(t *ast.Term) value { return func(*machine, frame) *ast.Term { return t } }
 
+// ordered puts the elements of all sets and objects of a term in order. These do so by
+// themselves when they are first looked at in order, which must not be while another
+// evaluation looks: not everything that looks waits for it.
+func ordered(t *ast.Term) *ast.Term {
+	switch v := t.Value.(type) {
+	case *ast.Array:
+		v.Foreach(func(e *ast.Term) { ordered(e) })
+	case ast.Set:
+		v.Foreach(func(e *ast.Term) { ordered(e) })
+	case ast.Object:
+		v.Foreach(func(k, e *ast.Term) { ordered(k); ordered(e) })
+	}
+	return t
+}
+
 // unbound returns the variable that the term is, if it has no value yet.
 func (s *scope) unbound(t *ast.Term) (ast.Var, bool) {
 	v, ok := t.Value.(ast.Var)

@@ -15,7 +15,7 @@ func (s *scope) value(t *ast.Term) value {
 		return s.comprehension(t)
 	}
 	if ast.IsConstant(t.Value) {
-		return constant(ast.NewTerm(t.Value))
+		return constant(ordered(ast.NewTerm(t.Value)))
 	}
 	switch v := t.Value.(type) {
 	case *ast.Array:
