@@ -88,13 +88,14 @@ func compare(t *testing.T, c cases.TestCase, version ast.RegoVersion) (why strin
 		}
 	}
 	want, wantErr := byTopdown(compiler, documents, input, body)
+	shown := []*ast.Term{input, parted(input), sparse(input)}
 	p := plan.New(compiler, documents)
 	q, err := p.Query(body)
 	if err != nil {
 		return err.Error()
 	}
-	for _, shown := range []*ast.Term{input, parted(input)} {
-		got, gotErr := run(p, q, shown)
+	for _, input := range shown {
+		got, gotErr := run(p, q, input)
 		if (wantErr == nil) != (gotErr == nil) || wantErr != nil && wantErr.Error() != gotErr.Error() {
 			t.Fatalf("error %v, want %v", gotErr, wantErr)
 		}

@@ -19,6 +19,11 @@ func TestIndexOfParts(t *testing.T) {
 		"a pattern of a list":      {`p if { to_number(input.name); [_, "z"] = input.list }`, ""},
 		"no list at all":           {`p if { to_number(input.name); input.list == "a" }`, ""},
 		"one of some texts":        {`p if { to_number(input.name); input.list in {"a", "b"} }`, ""},
+		"a key that there is not":  {`p if { to_number("n"); input.missing.key }`, ""},
+		"a key of no object":       {`p if { to_number(input.name); input.name.key }`, ""},
+		"one that is there":        {`p if { not to_number("1") == 2; input.object }`, "result=true"},
+		"one of two keys":          {`p if { to_number("n"); input.list; input.missing }`, ""},
+		"a list or another":        {`p if { to_number(input.name); input.list == ["z"] or input.object == ["z"] }`, ""},
 		"a member":                 {`p if { to_number(input.name); "z" in input.list }`, ""},
 		"a member of an object":    {`p if { to_number(input.name); "z" in input.object }`, ""},
 		"any element":              {`p if { to_number(input.name); input.object[_] == "z" }`, ""},
@@ -31,7 +36,7 @@ func TestIndexOfParts(t *testing.T) {
 		"a list with an object":    {`p if { to_number(input.name); input.list == ["z"]; input.object }`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + c.rules}, ast.CompileOpts{})
+			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\nimport future.keywords\n\n" + c.rules}, ast.CompileOpts{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -16,12 +17,21 @@ func parted(t *ast.Term) *ast.Term {
 	return (&elements{}).of(t)
 }
 
+// sparse is parted, but for names that objects could have besides, and have not.
+func sparse(t *ast.Term) *ast.Term {
+	if t == nil {
+		return nil
+	}
+	return (&elements{lacks: []string{"", "nobody's", "\U0010FFFF"}}).of(t)
+}
+
 // elements are those of a value of OPA's.
 type elements struct {
 	part   plan.Part
 	keys   []*ast.Term
 	values []*ast.Term
 	asked  int
+	lacks  []string // names of keys that there are not
 }
 
 func (e *elements) of(t *ast.Term) *ast.Term {
@@ -38,12 +48,11 @@ func (e *elements) of(t *ast.Term) *ast.Term {
 		if len(names) == 0 {
 			return t
 		}
-		made := make([]*ast.Term, len(names))
-		if len(names)%2 == 1 { // keys of some kinds are numbered before plans are made, of others afterwards
-			e.part.Sparse(e, plan.NewKind(names), made)
-		} else {
-			e.part.Object(e, names, made)
+		if e.lacks != nil {
+			e.asKind(names, v)
+			break
 		}
+		e.part.Object(e, names, make([]*ast.Term, len(names)))
 	case *ast.Array:
 		v.Foreach(func(x *ast.Term) { e.values = append(e.values, x) })
 		e.part.List(e, make([]*ast.Term, v.Len()))
@@ -53,9 +62,24 @@ func (e *elements) of(t *ast.Term) *ast.Term {
 	return ast.NewTerm(&e.part)
 }
 
+func (e *elements) asKind(names []string, o ast.Object) {
+	names = append(names, e.lacks...)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	e.keys, e.values = nil, nil
+	for _, name := range names {
+		key := ast.StringTerm(name)
+		e.keys, e.values = append(e.keys, key), append(e.values, o.Get(key))
+	}
+	e.part.Sparse(e, plan.NewKind(names), make([]*ast.Term, len(names)))
+}
+
 func (e *elements) Element(i int) *ast.Term {
 	e.asked++
-	return parted(e.values[i])
+	if e.values[i] == nil {
+		return nil
+	}
+	return (&elements{lacks: e.lacks}).of(e.values[i])
 }
 
 func (e *elements) Key(i int) *ast.Term { return e.keys[i] }
