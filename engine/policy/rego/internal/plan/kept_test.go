@@ -23,6 +23,7 @@ func TestNothingOfAnInputIsKept(t *testing.T) {
 		"all rules of a package":        "r.a := input.v\np := object.get(data.t.r, \"a\", null)",
 		"a default":                     "default f(_) := 0\nf(x) := input.v if x\np := f(true)",
 		"else":                          "f(x) := 0 if { false } else := input.v\np := f(true)",
+		"a comprehension of groups":     "p := [ys | some k in [\"a\", \"b\"]; ys := [y | some j in [\"a\", \"b\"]; j == k; y := input.v]]",
 		"every":                         "p := {1 | every x in [1] { x == input.v }}",
 		"with":                          "a := input.v\nq := x if { x := a with input.w as 1 }\np := q",
 		"a function replaced":           "f(x) := x\ng(x) := input.v if x\np := y if { y := f(true) with f as g }",
@@ -58,6 +59,25 @@ func TestNothingOfAnInputIsKept(t *testing.T) {
 				t.Errorf("all inputs give %v", seen)
 			}
 		})
+	}
+}
+
+// TestQueriesLater: a machine that was used before a query was planned has no room for what
+// that remembers.
+func TestQueriesLater(t *testing.T) {
+	c, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\np := f(input.v)\n\nf(x) := x\n\nq := [g(input.v), r]\n\ng(x) := x\n\nr := input.v"}, ast.CompileOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := plan.New(c, ast.NewObject())
+	for query, want := range map[string]string{"result = data.t.p": "result=1", "result = data.t.q": "result=[1, 1]", "result = data.t": `result={"p": 1, "q": [1, 1], "r": 1}`} {
+		q, err := p.Query(ast.MustParseBody(query))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := run(p, q, ast.MustParseTerm(`{"v": 1}`)); err != nil || text(got) != want {
+			t.Errorf("%s: got %v, %v, want %s", query, got, err, want)
+		}
 	}
 }
 

@@ -110,19 +110,20 @@ func (m *machine) begin(ctx context.Context, input *ast.Term) {
 func (m *machine) end() {
 	m.memory.forget()
 	m.stack, m.args, m.found, m.results = emptied(m.stack), emptied(m.args), emptied(m.found), emptied(m.results)
+	m.objects, m.outside = emptied(m.objects), emptied(m.outside)
 	m.input, m.limit, m.yield = nil, nil, nil
 	m.builtin = topdown.BuiltinContext{}
 	m.resolver = resolver{}
 }
 
-// emptied forgets terms, but not their places, unless these are many.
-func emptied(terms []*ast.Term) []*ast.Term {
+// emptied forgets elements, but not their places, unless these are many.
+func emptied[T any](list []T) []T {
 	const most = 1024
-	if cap(terms) > most {
+	if cap(list) > most {
 		return nil
 	}
-	clear(terms[:cap(terms)])
-	return terms[:0]
+	clear(list[:cap(list)])
+	return list[:0]
 }
 
 // enter makes room for a frame; leave gives it back.
