@@ -207,3 +207,29 @@ func TestStuck(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestLeftBehind: an evaluation that nobody waits for any more meets neither what becomes of
+// its review nor the reviews of others. The race detector is the judge.
+func TestLeftBehind(t *testing.T) {
+	slow := judge(t, write(t, `deny contains "no" if {
+	some i in numbers.range(1, 100000)
+	some j in numbers.range(1, 100000)
+	some c in input.changes.mount
+	[c.value.source, c.key] == [sprintf("%d", [i * j]), input.pod.name]
+}
+`), nil)
+	quick := judge(t, write(t, "deny contains {\"change\": c.id, \"msg\": c.key} if some c in input.changes.mount\n"), nil)
+	defer goroutinesEnd(t, runtime.NumGoroutine())
+	for range 30 {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
+		r := review("mount:/data")
+		if got, want := verdict(slow.Judge(ctx, r)), "failure deny p0: it had no answer in time\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		cancel()
+		r.Changes[0].Value, r.Changes, r.Pod = nil, nil, nil
+		if got, want := verdict(quick.Judge(t.Context(), review("mount:/fine"))), "deny p0: \"/fine\" about \"mount:/fine\"\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
