@@ -21,6 +21,7 @@ func TestEnd(t *testing.T) {
 		"data":      "p := x if x := q with data.t.r as input\n\nq := r\n\nr := 1",
 		"mocks":     "p := x if x := q with count as input\n\nq := count(input)",
 		"frames":    "p := f0(input)\n\n" + nested(40),
+		"text":      "p := [y | some x in input; y := concat(\"\", [\"a\", \"b\"]); count(x) > 0; startswith(y, \"a\")]",
 		"arguments": "p := array.concat(input, [input, [input]])",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -48,6 +49,9 @@ func TestEnd(t *testing.T) {
 				t.Fatal(answers, err)
 			}
 			m := e.machine
+			if len(m.stack)+len(m.args)+len(m.found)+len(m.objects)+len(m.outside) > 0 {
+				t.Errorf("left: %+v", m)
+			}
 			e.End()
 			for what, list := range map[string][]*ast.Term{"stack": m.stack, "args": m.args, "found": m.found, "results": m.results, "rules": m.memory.rules} {
 				wantEmpty(t, what, list)
