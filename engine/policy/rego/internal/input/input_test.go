@@ -199,3 +199,57 @@ func TestCloseWhileRead(t *testing.T) {
 		}
 	}
 }
+
+// TestRelease: an input that is released holds nothing of its review, and no more room after
+// a large one than before.
+func TestRelease(t *testing.T) {
+	r := reviewtest.Rich()
+	for i := range 5000 {
+		r.Changes = append(r.Changes, &engine.Change{ID: strconv.Itoa(i), Op: engine.Add, Field: engine.Env, Key: strconv.Itoa(i), Value: "1"},
+			&engine.Change{ID: strconv.Itoa(-i), Op: engine.Add, Field: engine.MountPoint, Key: strconv.Itoa(i), Value: &engine.Mount{Options: []string{"ro"}}})
+	}
+	in, err := New(r, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Solid(in.Term())
+	in.Release()
+	wantFree(t, &in.terms, func(x *ast.Term) bool { return x.Value == nil })
+	wantFree(t, &in.places, func(x **ast.Term) bool { return *x == nil })
+	wantFree(t, &in.structs, func(x *structured) bool { return !x.v.IsValid() && x.in == nil && x.members == nil })
+	for _, g := range in.groups[:cap(in.groups)] {
+		if g.changes != nil {
+			t.Error("changes are kept")
+		}
+	}
+	if in.root != nil || cap(in.groups) > 2*len(compiled().fields) {
+		t.Errorf("%v is kept, and room for %d groups", in.root, cap(in.groups))
+	}
+}
+
+func wantFree[T any](t *testing.T, s *slab[T], free func(*T) bool) {
+	t.Helper()
+	if len(s.first) != s.size || len(s.free) != s.size || &s.free[0] != &s.first[0] {
+		t.Errorf("room for %d, of which %d is free, want %d", len(s.first), len(s.free), s.size)
+	}
+	for i := range s.first {
+		if !free(&s.first[i]) {
+			t.Fatalf("%d is kept", i)
+		}
+	}
+}
+
+// TestReleaseShared: whether an input can be closed is not left behind for the next.
+func TestReleaseShared(t *testing.T) {
+	for i := range 100 {
+		shared := i%2 == 0
+		in, err := New(reviewtest.Reference(), shared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.shared != shared || in.closed {
+			t.Fatalf("shared: %t, closed: %t", in.shared, in.closed)
+		}
+		in.Release()
+	}
+}
