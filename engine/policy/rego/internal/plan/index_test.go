@@ -23,6 +23,7 @@ func TestIndexOfParts(t *testing.T) {
 		"a key of no object":       {`p if { to_number(input.name); input.name.key }`, ""},
 		"one that is there":        {`p if { not to_number("1") == 2; input.object }`, "result=true"},
 		"one of two keys":          {`p if { to_number("n"); input.list; input.missing }`, ""},
+		"a document of that name":  {`p if { to_number("n"); data.object }`, ""},
 		"a list or another":        {`p if { to_number(input.name); input.list == ["z"] or input.object == ["z"] }`, ""},
 		"a member":                 {`p if { to_number(input.name); "z" in input.list }`, ""},
 		"a member of an object":    {`p if { to_number(input.name); "z" in input.object }`, ""},
