@@ -25,12 +25,15 @@ type launched struct {
 	name, index string
 	config      string
 	pid         int
+	// in is called when the runtime has taken it, or will not yet.
+	in func()
 }
 
 // launch starts the plugins of the launch directory, once for each run of the runtime:
 // like NRI it looks each time what there is by then, and does not start one again that
-// ends by itself. It returns when ctx has ended and so have they; what they do is done
-// within work, which ends later.
+// ends by itself. Those of one index are started one after the other, since the runtime
+// asks them in the order in which they came. It returns when ctx has ended and so have
+// they; what they do is done within work, which ends later.
 func (p *Proxy) launch(ctx, work context.Context) {
 	if p.cfg.Launch.Path == "" {
 		return
@@ -41,16 +44,27 @@ func (p *Proxy) launch(ctx, work context.Context) {
 	ended := map[string]<-chan struct{}{} // by path: when the one that was started last has
 	for socket := p.awaitRuntime(ctx, nil); socket != nil; {
 		run, stop := context.WithCancel(ctx)
+		current := socket
 		p.forget("launch ")
+		last := map[string]<-chan struct{}{} // by index: when the one before has come in
 		for _, f := range p.found(ctx) {
 			before, done := ended[f.path], make(chan struct{})
 			ended[f.path] = done
+			turn, in := last[f.index], make(chan struct{})
+			last[f.index], f.in = in, sync.OnceFunc(func() { close(in) })
 			wg.Go(func() {
 				defer close(done)
+				defer f.in()
 				if before != nil {
 					<-before
 				}
-				p.keep(run, work, f, socket)
+				if turn != nil {
+					select {
+					case <-turn:
+					case <-run.Done():
+					}
+				}
+				p.keep(run, work, f, current)
 			})
 		}
 		socket = p.awaitRuntime(ctx, socket)
@@ -86,7 +100,9 @@ func (p *Proxy) keep(ctx, work context.Context, f *launched, socket fs.FileInfo)
 		if now := p.awaitRuntime(ctx, nil); now == nil || another(now, socket) {
 			return
 		}
-		if !errors.Is(p.start(work, f), errRuntimeAway) || !pause(ctx, retry) {
+		err := p.start(work, f)
+		f.in() // whatever became of it
+		if !errors.Is(err, errRuntimeAway) || !pause(ctx, retry) {
 			return
 		}
 	}

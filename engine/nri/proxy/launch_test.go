@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/nri/pkg/adaptation"
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/nri-guard/nri-guard/engine/nri/proxy"
@@ -37,7 +38,7 @@ func (r *rig) started(t testing.TB, want ...string) {
 			got = append(got, p.String())
 		}
 		rpl, err := r.runtime.create("probe")
-		return slices.Equal(got, want) && err == nil && len(rpl.GetAdjust().GetAnnotations()) == 3*len(want)
+		return slices.Equal(got, want) && err == nil && len(rpl.GetAdjust().GetAnnotations()) == 3*len(want)+min(1, len(want)) // they have one together
 	})
 }
 
@@ -79,6 +80,29 @@ func TestLaunch(t *testing.T) {
 	}
 	if problem := r.proxy.Status().Problem; problem != "" {
 		t.Errorf("problem: %s", problem)
+	}
+}
+
+// Where the index does not say who comes first it is the name of the file, as with NRI,
+// which starts one after the other.
+func TestLaunchInOrder(t *testing.T) {
+	plugins := filepath.Join(shortDir(t), "plugins")
+	if err := os.Mkdir(plugins, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	install(t, plugins, "10-a-late", "10-b", "20-c")
+	first := func(r *testRuntime) string {
+		rpl, err := r.create("c")
+		if err != nil {
+			t.Error(err)
+		}
+		return rpl.GetAdjust().GetAnnotations()["first"]
+	}
+	direct := runtimeWith(t, adaptation.WithPluginPath(plugins))
+	r := newRig(t, nil, func(c *proxy.Config) { c.Launch.Path = plugins })
+	r.started(t, "10-a-late", "10-b", "20-c")
+	if got, want := first(r.runtime), first(direct); got != want || want != "a-late" {
+		t.Errorf("first is %s, and %s without the proxy", got, want)
 	}
 }
 

@@ -204,12 +204,18 @@ func runLaunched(name string) error {
 			a := annotation("config."+name, config)
 			a.AddAnnotation("environment."+name, strings.Join(os.Environ(), " "))
 			a.AddAnnotation("pid."+name, fmt.Sprint(os.Getpid()))
+			if _, taken := c.GetAnnotations()["first"]; !taken {
+				a.AddAnnotation("first", name)
+			}
 			return a, nil, nil
 		},
 	}
 	options := []stub.Option{stub.WithLogger(quiet{})}
-	if name == "liar" {
+	switch name {
+	case "liar":
 		options = append(options, stub.WithPluginName("trusted"))
+	case "a-late":
+		time.Sleep(200 * time.Millisecond)
 	}
 	s, err := stub.New(p, options...)
 	if err != nil {

@@ -196,6 +196,9 @@ func (l *link) settled(m wire.Message) error {
 	}
 	if rsp.GetStatus().GetCode() == int32(codes.OK) {
 		l.registered.Store(true)
+		if l.own != nil {
+			l.own.in()
+		}
 		log.G(l.ctx).Infof("Plugin %s registered, %s", l.plugin, describe(l.plugin.Identity))
 	}
 	return nil

@@ -60,17 +60,27 @@ func newTestRuntime(t testing.TB) *testRuntime {
 	return r
 }
 
+// runtimeWith is a runtime that is set up differently.
+func runtimeWith(t testing.TB, options ...adaptation.Option) *testRuntime {
+	t.Helper()
+	r := &testRuntime{socket: filepath.Join(shortDir(t), "runtime", "nri.sock")}
+	r.start(t, options...)
+	return r
+}
+
 // start starts NRI, on the same socket each time.
-func (r *testRuntime) start(t testing.TB) {
+func (r *testRuntime) start(t testing.TB, options ...adaptation.Option) {
 	t.Helper()
 	note := func(c *ttrpc.Client) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.clients = append(r.clients, c)
 	}
-	n, err := adaptation.New("testd", "1.2.3", r.sync, r.update,
+	options = append([]adaptation.Option{
 		adaptation.WithSocketPath(r.socket), adaptation.WithPluginPath("/nonexistent"),
-		adaptation.WithTTRPCOptions([]ttrpc.ClientOpts{note}, nil))
+		adaptation.WithTTRPCOptions([]ttrpc.ClientOpts{note}, nil),
+	}, options...)
+	n, err := adaptation.New("testd", "1.2.3", r.sync, r.update, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
