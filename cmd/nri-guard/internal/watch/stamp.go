@@ -62,7 +62,7 @@ func (s *Stamp) equal(o *Stamp) bool { return maps.Equal(s.files, o.files) }
 // follow notes a path and every symbolic link on the way, and returns where it leads.
 func (s *Stamp) follow(path string) string {
 	at, rest := "/", strings.Split(path[1:], "/")
-	for links := 0; len(rest) > 0 && links <= maxLinks; {
+	for links := 0; len(rest) > 0; {
 		at, rest = filepath.Join(at, rest[0]), rest[1:]
 		target, err := os.Readlink(at)
 		if err != nil { // no link, or nothing
@@ -73,7 +73,9 @@ func (s *Stamp) follow(path string) string {
 			continue
 		}
 		s.note(at)
-		links++
+		if links++; links > maxLinks {
+			return at // links in a circle lead nowhere
+		}
 		if at = filepath.Dir(at); filepath.IsAbs(target) {
 			at = "/"
 		}
