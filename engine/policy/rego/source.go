@@ -1,6 +1,7 @@
 package rego
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -68,6 +69,8 @@ func readPath(at string, p *problems) *origin {
 		p.add(o.name, 0, "%v", err)
 	case info.IsDir():
 		readFS(o, os.DirFS(at), p)
+	case !info.Mode().IsRegular():
+		p.add(o.name, 0, irregular)
 	case strings.HasSuffix(at, ".tar.gz"):
 		readBundle(o, at, p)
 	case strings.HasSuffix(at, ".rego"):
@@ -123,7 +126,7 @@ func (o *origin) readFile(fsys fs.FS, at string, p *problems) {
 	if !isData && path.Ext(at) != ".rego" {
 		return
 	}
-	bytes, err := fs.ReadFile(fsys, at)
+	bytes, err := readRegular(fsys, at)
 	if err != nil {
 		p.add(name, 0, "%v", err)
 		return
@@ -144,6 +147,20 @@ func (o *origin) readFile(fsys fs.FS, at string, p *problems) {
 		}
 	}
 	o.addData(name, value, p)
+}
+
+// irregular is said of pipes, which would have us wait, and of devices, which have no end.
+const irregular = "is no regular file"
+
+func readRegular(fsys fs.FS, at string) ([]byte, error) {
+	info, err := fs.Stat(fsys, at)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New(irregular)
+	}
+	return fs.ReadFile(fsys, at)
 }
 
 func isDataFile(base string) bool {

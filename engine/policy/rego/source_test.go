@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -38,6 +39,12 @@ func TestSources(t *testing.T) {
 		{"large data", func(t *testing.T, dir string) error {
 			return os.WriteFile(dir+"/p0/data.json", make([]byte, 17<<20), 0o644)
 		}, "data.json: is larger than 16777216 bytes"},
+		{"a pipe", func(t *testing.T, dir string) error {
+			return syscall.Mkfifo(dir+"/p0/pipe.rego", 0o600)
+		}, "/p0/pipe.rego: is no regular file"},
+		{"a pipe for data", func(t *testing.T, dir string) error {
+			return first(syscall.Mkfifo(dir+"/pipe", 0o600), os.Symlink("../pipe", dir+"/p0/data.json"))
+		}, "/p0/data.json: is no regular file"},
 		{"bytes that are no text", func(t *testing.T, dir string) error {
 			return os.WriteFile(dir+"/p0/more.rego", []byte("package nri.policies.p0\n\nx := \"\xff\"\n"), 0o644)
 		}, "more.rego:3: illegal utf-8 character (x := \"\xff\")"},
@@ -53,6 +60,20 @@ func TestSources(t *testing.T) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestPipes: nobody writes into one that is named as a policy.
+func TestPipes(t *testing.T) {
+	for _, name := range []string{"p.rego", "p.tar.gz", "p"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := rego.Load(t.Context(), rego.Sources{Paths: []string{path}})
+		if got, want := errorText(err), path+": is no regular file"; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }
 
