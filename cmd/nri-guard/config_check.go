@@ -20,6 +20,7 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri"
 	"github.com/nri-guard/nri-guard/engine/nri/observer"
 	"github.com/nri-guard/nri-guard/engine/nri/peer"
+	"github.com/nri-guard/nri-guard/engine/nri/proxy"
 	"github.com/nri-guard/nri-guard/engine/nri/validator"
 	"github.com/nri-guard/nri-guard/engine/policy"
 )
@@ -27,6 +28,9 @@ import (
 // maxSocketPath is the longest path that a socket can have: struct sockaddr_un has
 // room for 108 bytes with the final NUL.
 const maxSocketPath = 107
+
+// hiddenName is as long as the name under which the proxy's socket is made.
+const hiddenName = "/.0123456"
 
 // findings collects what is wrong with a configuration file.
 type findings struct {
@@ -143,6 +147,10 @@ func (c *config) checkValidator(f *findings) {
 func (c *config) checkProxy(f *findings) {
 	p := c.Proxy
 	checkSocket(f, "proxy.socket", p.Socket)
+	if dir := filepath.Dir(p.Socket); len(p.Socket) <= maxSocketPath && len(dir)+len(hiddenName) > maxSocketPath {
+		f.add("proxy.socket", "%q is too long for the directory of a socket, which is made there under a name of %d bytes before it gets its own: it has at most %d bytes",
+			dir, len(hiddenName)-1, maxSocketPath-len(hiddenName))
+	}
 	if p.Enabled && c.Runtime.Socket != "" && p.socket().At(c.Runtime.Socket) {
 		f.add("proxy.socket", "%s is the runtime's own socket (runtime.socket is %s): have the runtime listen elsewhere", p.Socket, c.Runtime.Socket)
 	}
@@ -194,6 +202,8 @@ func (c *config) checkPlugins(f *findings) {
 			f.add(at+".name", "%q is the guard's own name; no plugin can have it", p.Name)
 		case p.Name == nri.DefaultValidator:
 			f.add(at+".name", "%q is the name of the validator that is part of NRI; no plugin can have it", p.Name)
+		case p.Name != "" && p.Name != proxy.Everybody && api.CheckPluginName(p.Name) != nil:
+			f.add(at+".name", "%w", api.CheckPluginName(p.Name))
 		}
 		c.checkIdentity(f, at, p)
 		if len(p.Events) > 0 && !c.Proxy.Enabled {

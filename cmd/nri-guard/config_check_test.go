@@ -35,6 +35,9 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:5: proxy.socket: "/run/" must be the absolute path of a socket`}},
 		"a socket's path that is too long": {"runtime: {socket: " + long + "}", []string{
 			`FILE:2: runtime.socket: "` + long + `" is too long for the path of a socket, which has at most 107 bytes`}},
+		"a directory that is too long": {"proxy: {socket: " + long[:99] + "/s}", []string{
+			`FILE:2: proxy.socket: "` + long[:99] + `" is too long for the directory of a socket, which is made there under a name of 8 bytes before it gets its own: it has at most 98 bytes`}},
+		"a directory that is not too long": {"proxy: {socket: " + long[:98] + "/ssssssss}", nil},
 		"parts of the runtime": {"validator: {enabled: true}\nproxy: {enabled: true}\nruntime:\n  socket: /run/nri-runtime/nri.sock\n  builtin: [05-part, part, 5-part, 05-part, 99-nri-guard, 00-nri-guard-observer]", []string{
 			`FILE:6: runtime.builtin[1]: "part" does not read INDEX-NAME, as 10-name`,
 			`FILE:6: runtime.builtin[2]: "5-part" does not read INDEX-NAME, as 10-name`,
@@ -65,6 +68,9 @@ func TestConfigContradicts(t *testing.T) {
 			`FILE:5: plugins[1].name: "mine" is the guard's own name; no plugin can have it`,
 			`FILE:6: plugins[2].name: "nri-guard-observer" is the guard's own name; no plugin can have it`,
 			`FILE:7: plugins[3].name: "default-validator" is the name of the validator that is part of NRI; no plugin can have it`}},
+		"names that NRI refuses": {proxy + "plugins: [{name: '*'}, {name: a/b},\n  {name: 'a*'}]", []string{
+			`FILE:4: plugins[1].name: invalid plugin name "a/b": contains invalid character '/'`,
+			`FILE:5: plugins[2].name: invalid plugin name "a*": contains invalid character '*'`}},
 		"modes": {"proxy: {mode: 0400}", []string{
 			"FILE:2: proxy.mode: 0400 keeps the owner from connecting; it needs 0600 at least"}},
 		"a socket for everybody": {"proxy: {mode: '0666'}", []string{

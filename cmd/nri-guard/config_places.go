@@ -97,3 +97,21 @@ func (c *config) checkLaunched() error {
 	}
 	return errors.Join(f.errs...)
 }
+
+// checkVacant finds something in the place of the proxy's socket that is none: it is not
+// for the guard to take away.
+func (c *config) checkVacant() error {
+	if !c.Proxy.Enabled {
+		return nil
+	}
+	f := &findings{at: c.At}
+	path := filepath.Clean(c.Proxy.Socket)
+	switch info, err := os.Lstat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		f.add("proxy.socket", "%w", err)
+	case info.Mode().Type() != fs.ModeSocket:
+		f.add("proxy.socket", "%s is there and is no socket; move it away", path)
+	}
+	return errors.Join(f.errs...)
+}

@@ -68,7 +68,10 @@ func serve(ctx context.Context, file string) error {
 func newService(ctx context.Context, file string, first *loaded) (*service, error) {
 	s := &service{file: file, engine: engine.New(engine.Rules{}), metrics: metrics.New(), inForce: first}
 	s.pulse = &pulse{engine: s.engine}
-	var err error
+	err := first.config.checkVacant()
+	if err != nil {
+		return nil, err
+	}
 	if s.log, err = openLog(first.config.Audit.Config); err != nil {
 		return nil, fmt.Errorf("%s: %w", first.config.At("audit.path"), err)
 	}

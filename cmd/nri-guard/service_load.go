@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"time"
@@ -28,6 +29,9 @@ type loaded struct {
 func load(ctx context.Context, file string) (*loaded, error) {
 	l := &loaded{at: time.Now(), stamp: &watch.Stamp{}}
 	l.stamp.Add(file)
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return l, fmt.Errorf("%s: is no regular file, and has to be read again at each reload", file)
+	}
 	c, err := readConfig(file)
 	if err != nil {
 		return l, err
