@@ -35,7 +35,8 @@ func (p *Proxy) discover() ([]*launched, error) {
 	var errs []error
 	for _, e := range entries {
 		info, err := os.Stat(filepath.Join(dir, e.Name()))
-		if err != nil || info.IsDir() || info.Mode()&0o111 == 0 {
+		leadsNowhere := err != nil && e.Type()&fs.ModeSymlink != 0
+		if !leadsNowhere && (err != nil || info.IsDir() || info.Mode()&0o111 == 0) {
 			continue
 		}
 		f, err := p.plugin(files, filepath.Join(dir, e.Name()))
@@ -61,6 +62,9 @@ func (p *Proxy) plugin(files *trust.Checker, path string) (*launched, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := regular(program); err != nil {
+		return nil, err
+	}
 	if err := notWasm(program); err != nil {
 		return nil, err
 	}
@@ -76,11 +80,23 @@ func (p *Proxy) plugin(files *trust.Checker, path string) (*launched, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := regular(file); err != nil {
+			return nil, err
+		}
 		config, err := os.ReadFile(file)
 		f.config = string(config)
 		return f, err
 	}
 	return f, nil
+}
+
+// regular returns an error for what is no file: a pipe would have us wait.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", path)
+	}
+	return err
 }
 
 // notWasm returns an error for WebAssembly, which NRI runs inside of the runtime: a

@@ -107,11 +107,19 @@ func TestLaunchInOrder(t *testing.T) {
 }
 
 func TestWhatIsNotLaunched(t *testing.T) {
-	r := launching(t, func(plugins, _ string) {
-		install(t, plugins, "10-good", "nonsense", "1-short")
+	r := launching(t, func(plugins, configs string) {
+		install(t, plugins, "10-good", "nonsense", "1-short", "60-piped")
 		write(t, filepath.Join(plugins, "20-wasm"), "\x00asm\x01\x00\x00\x00", 0o700)
 		write(t, filepath.Join(plugins, "30-open"), "#!/bin/sh\n", 0o777)
 		write(t, filepath.Join(plugins, "40-broken"), "no format that there is", 0o700)
+		for _, pipe := range []string{filepath.Join(plugins, "50-pipe"), filepath.Join(configs, "piped.conf")} {
+			if err := syscall.Mkfifo(pipe, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Symlink("gone", filepath.Join(plugins, "70-link")); err != nil {
+			t.Fatal(err)
+		}
 	})
 	r.started(t, "10-good")
 	eventually(t, "what is wrong is told", func() bool {
@@ -122,6 +130,9 @@ func TestWhatIsNotLaunched(t *testing.T) {
 			"20-wasm is not started: it is a WebAssembly plugin, which the runtime runs inside of itself",
 			"30-open is not started: others may write it: ",
 			"40-broken could not be started",
+			"plugins/50-pipe is not started: ", "plugins/50-pipe is no regular file",
+			"plugins/60-piped is not started: ", "conf.d/piped.conf is no regular file",
+			"plugins/70-link is not started: lstat ", "plugins/gone: no such file or directory",
 		} {
 			if !strings.Contains(problem, want) {
 				return false
