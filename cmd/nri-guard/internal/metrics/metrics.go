@@ -25,7 +25,7 @@ const (
 )
 
 // none stands for an empty name where a label needs a value: it is no name of a
-// policy or a plugin.
+// policy, and a plugin of that name is among the others.
 const none = "-"
 
 // Metrics are those of one guard. It is safe for concurrent use.

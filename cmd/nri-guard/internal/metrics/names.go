@@ -47,6 +47,8 @@ func (n *names) label(name string) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
+	case name == none: // which is a name that NRI allows
+		return other
 	case n.kept[name] || n.others[name]:
 		return name
 	case len(n.others) >= maxOthers || len(name) > maxName || api.CheckPluginName(name) != nil:
