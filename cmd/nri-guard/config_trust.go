@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -43,9 +44,20 @@ func (c *config) checkTrustBelow(root, file string) error {
 		check("proxy.launch.path", c.Proxy.Launch.Path, files.Tree)
 		check("proxy.launch.config", c.Proxy.Launch.Config, files.Tree)
 	}
+	for i, p := range c.Plugins {
+		if id := p.Identity; id != nil && id.SHA256 == "" && (id.UID == nil || *id.UID == 0) {
+			check(fmt.Sprintf("plugins[%d].identity.exe", i), id.Exe, c.onHost(root).Path)
+		}
+	}
 	if log := c.Audit.Path; log != "" && log != "-" {
 		check("audit.path", filepath.Dir(log), files.Dir)
 		check("audit.path", log, files.Path)
 	}
 	return errors.Join(f.errs...)
+}
+
+// onHost checks files of the host, by the names that they have there. The root is that of
+// the file system that the configuration is about, "" for the guard's own.
+func (c *config) onHost(root string) *trust.Checker {
+	return &trust.Checker{Root: cmp.Or(root, filepath.Clean(c.hostRoot()))}
 }
