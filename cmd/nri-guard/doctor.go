@@ -75,6 +75,9 @@ func inspection(ctx context.Context, root, file string) doctor.Options {
 		below, file = root, filepath.Join(root, guardFile)
 	}
 	o.GuardPlace = file
+	if o.Problem = rereadable(file); o.Problem != nil {
+		return o
+	}
 	c, err := readConfig(file)
 	if errors.Is(err, fs.ErrNotExist) && o.GuardFile == guardFile {
 		return o

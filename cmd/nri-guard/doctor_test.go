@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -119,6 +120,9 @@ func (n *fakeNode) do(verb string, args []string) {
 	switch verb {
 	case "mkdir": // mkdir PATH
 		n.mkdir(args[0])
+	case "mkfifo": // mkfifo PATH
+		n.mkdir(filepath.Dir(args[0]))
+		n.must(syscall.Mkfifo(n.on(args[0]), 0o600))
 	case "write": // write PATH
 		n.write(args[0], "")
 	case "chmod": // chmod MODE PATH

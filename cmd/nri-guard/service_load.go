@@ -29,8 +29,8 @@ type loaded struct {
 func load(ctx context.Context, file string) (*loaded, error) {
 	l := &loaded{at: time.Now(), stamp: &watch.Stamp{}}
 	l.stamp.Add(file)
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		return l, fmt.Errorf("%s: is no regular file, and has to be read again at each reload", file)
+	if err := rereadable(file); err != nil {
+		return l, err
 	}
 	c, err := readConfig(file)
 	if err != nil {
@@ -54,6 +54,16 @@ func load(ctx context.Context, file string) (*loaded, error) {
 	}
 	l.set, err = c.load(ctx)
 	return l, err
+}
+
+// rereadable returns an error for a file that can be read once at most, such as a pipe,
+// which may also have us wait. Other problems are found when it is read.
+func rereadable(file string) error {
+	info, err := os.Stat(file)
+	if err != nil || info.IsDir() || info.Mode().IsRegular() {
+		return nil
+	}
+	return fmt.Errorf("%s: is no regular file, and has to be read again at each reload", file)
 }
 
 // restart returns an error when the new configuration asks for what only a restart
