@@ -58,6 +58,8 @@ func New(cfg Config) (*Observer, error) {
 	self := cfg.Plugin()
 	o.session, err = session.New(session.Config{
 		Socket: cfg.Socket, Name: self.Name, Index: self.Index, Plugin: cfg.handler(&o.seen),
+		// An old runtime does not update pods.
+		Spare: *new(api.EventMask).Set(api.Event_POST_UPDATE_POD_SANDBOX),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("observer: %w", err)

@@ -153,7 +153,11 @@ func (c *connection) handle(ctx context.Context, read ttrpc.Unmarshaler, info *t
 	switch path.Base(info.FullMethod) {
 	case "Configure":
 		defer c.configuring.Do(func() { close(c.asked) })
-		return next(ctx, c.reading(read))
+		rpl, err = next(ctx, c.reading(read))
+		if r, ok := rpl.(*api.ConfigureResponse); ok && err == nil {
+			c.spare(r)
+		}
+		return rpl, err
 	case "Synchronize":
 		rpl, err = next(ctx, read)
 		if s, ok := rpl.(*api.SynchronizeResponse); ok && err == nil && !s.GetMore() {
@@ -167,6 +171,13 @@ func (c *connection) handle(ctx context.Context, read ttrpc.Unmarshaler, info *t
 		err = errors.New(engine.Brief(err.Error(), maxError))
 	}
 	return rpl, err
+}
+
+// spare leaves out what the runtime may not know. A mask of 0 would be everything.
+func (c *connection) spare(r *api.ConfigureResponse) {
+	if mask := r.GetEvents() &^ int32(c.session.cfg.Spare); mask != 0 && mayBeTooOld(c.session.Status()) {
+		r.Events = mask
+	}
 }
 
 // maxError is how long an error may be. ttrpc sends no message of more than 4 MiB, and

@@ -28,6 +28,9 @@ type Config struct {
 	// FailurePolicy is what a runtime that knows such shall do when the plugin does
 	// not answer; nil for NRI's default.
 	FailurePolicy *api.FailurePolicy
+	// Spare are events that the plugin can do without. They are left out where the runtime
+	// may be older than NRI 0.10, which refuses plugins for events that it does not know.
+	Spare api.EventMask
 	// Configured is called, where it is set, with what the runtime says of itself,
 	// before the first other request of a connection.
 	Configured func(*api.ConfigureRequest)

@@ -241,6 +241,49 @@ func TestTooOld(t *testing.T) {
 	}
 }
 
+// TestSpare: a runtime that may not know an event is not asked for it.
+func TestSpare(t *testing.T) {
+	var creations, validations api.EventMask
+	creations.Set(api.Event_CREATE_CONTAINER)
+	validations.Set(api.Event_VALIDATE_CONTAINER_ADJUSTMENT)
+	both := creations | validations
+	for name, c := range map[string]struct {
+		req         *api.ConfigureRequest
+		spare, want api.EventMask
+	}{
+		"containerd 1.7":        {&api.ConfigureRequest{RuntimeName: "containerd", RuntimeVersion: "v1.7.27"}, validations, creations},
+		"containerd 2.0":        {&api.ConfigureRequest{RuntimeName: "containerd", RuntimeVersion: "v2.0.3"}, validations, creations},
+		"containerd 2.2":        {&api.ConfigureRequest{RuntimeName: "containerd", RuntimeVersion: "v2.2.0"}, validations, both},
+		"says nothing":          {&api.ConfigureRequest{RuntimeName: "other", RuntimeVersion: "1"}, validations, creations},
+		"says so":               {&api.ConfigureRequest{RuntimeName: "other", RuntimeVersion: "1", NRIVersion: "v0.9.0"}, validations, creations},
+		"says another":          {&api.ConfigureRequest{RuntimeName: "other", RuntimeVersion: "1", NRIVersion: "v0.12.5"}, validations, both},
+		"nothing can be spared": {&api.ConfigureRequest{RuntimeName: "containerd", RuntimeVersion: "v2.0.3"}, 0, both},
+		"nothing would be left": {&api.ConfigureRequest{RuntimeName: "containerd", RuntimeVersion: "v2.0.3"}, both, both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nritest.NoLeaks(t)
+			socket, got := nritest.Socket(t), make(chan api.EventMask, 100)
+			nritest.Listen(t, socket, func(conn net.Conn) {
+				nritest.Answer(conn, nil, func(f *nritest.Fake) {
+					<-f.Registered
+					rpl, err := f.Plugin.Configure(context.Background(), c.req)
+					if err != nil {
+						return // it ends in the middle
+					}
+					got <- api.EventMask(rpl.GetEvents())
+				})
+			})
+			run(t, Config{Socket: socket, Spare: c.spare, Plugin: struct {
+				creating
+				validating
+			}{}})
+			if mask := <-got; mask != c.want {
+				t.Errorf("it wants %s, not %s", mask.PrettyString(), c.want.PrettyString())
+			}
+		})
+	}
+}
+
 // TestSilent: a runtime that accepts and says nothing keeps nobody from ending.
 func TestSilent(t *testing.T) {
 	nritest.NoLeaks(t)
