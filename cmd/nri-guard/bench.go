@@ -55,7 +55,7 @@ more than the whole: policies that are asked together share some of the cost.`,
 		if err != nil {
 			return err
 		}
-		b := &bench{requests: requests, hostRoot: hostRoot.String(), time: *duration}
+		b := &bench{requests: requests, border: border{hostRoot: hostRoot.String()}, time: *duration}
 		result, err := b.run(cmd.Context(), set, *only)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func collect(requests iter.Seq2[*request.Request, error]) ([]*request.Request, e
 // bench measures decisions about some requests.
 type bench struct {
 	requests []*request.Request
-	hostRoot string
+	border   border
 	time     time.Duration
 }
 
@@ -161,10 +161,10 @@ func inForce(set *policy.Set, only []string) ([]string, error) {
 }
 
 func (b *bench) reviews() []*engine.Review {
-	border := border{hostRoot: b.hostRoot, seen: map[string]seen{}}
+	b.border.seen = map[string]seen{}
 	reviews := make([]*engine.Review, len(b.requests))
 	for i, r := range b.requests {
-		reviews[i] = border.review(r)
+		reviews[i] = b.border.review(r)
 	}
 	return reviews
 }

@@ -98,6 +98,7 @@ func readFile(cmd *cobra.Command, name string) iter.Seq2[*request.Request, error
 // border makes reviews of requests. It remembers the containers that it has seen.
 type border struct {
 	hostRoot string
+	places   nri.Places
 	seen     map[string]seen
 }
 
@@ -112,6 +113,7 @@ func (b *border) review(r *request.Request) *engine.Review {
 	}
 	n := nri.Border{
 		HostRoot: b.hostRoot,
+		Places:   &b.places,
 		Lookup: func(id string) (*api.PodSandbox, *api.Container) {
 			s := b.seen[id]
 			return s.pod, s.container
