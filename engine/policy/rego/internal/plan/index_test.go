@@ -1,7 +1,9 @@
 package plan_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -34,6 +36,8 @@ func TestIndexOfParts(t *testing.T) {
 		"else":                     {"p := 1 if { to_number(input.name); \"z\" in input.list } else := 2", "result=2"},
 		"a set":                    {`p contains 1 if { to_number(input.name); "z" in input.list }`, "result=set()"},
 		"another value behind one": {"p := 1 if input.name\n\np := 2 if \"z\" in input.list\n\np := 1 if to_number(input.name)", "result=1"},
+		"more than are examined":   {many(100) + `p if { to_number(input.name); input.list == ["z"] }`, ""},
+		"a few of them":            {many(100) + "p if input.k7 == \"v7\"\n\np if input.list == [\"a\", \"b\"]", "result=true"},
 		"a list with an object":    {`p if { to_number(input.name); input.list == ["z"]; input.object }`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -60,4 +64,13 @@ func TestIndexOfParts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// many are rules that the index tells by as many keys of the input.
+func many(n int) string {
+	var rules strings.Builder
+	for i := range n {
+		fmt.Fprintf(&rules, "p if input.k%d == \"v%d\"\n\n", i, i)
+	}
+	return rules.String()
 }

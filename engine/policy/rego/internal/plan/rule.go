@@ -56,7 +56,7 @@ func (w *world) rulesetOf(ref ast.Ref, node *ast.TreeNode) *ruleset {
 	r := &ruleset{world: w, id: w.nextRule(), ref: ref, impure: w.replaced, variants: map[string]*variant{}}
 	w.rulesets[name] = r
 	r.index = newSelection(ref, node.Index)
-	all := r.index.all
+	all := r.index.rules
 	rules := slices.Clone(all.Rules)
 	if all.Default != nil {
 		rules = append(rules, all.Default)
@@ -102,7 +102,7 @@ func (r *ruleset) with(given []int) *variant {
 	}
 	v, ok := r.variants[string(key)]
 	if !ok {
-		v = r.variant(r.index.all, given)
+		v = r.variant(r.index.rules, given)
 		r.variants[string(key)] = v
 	}
 	return v

@@ -11,14 +11,26 @@ import (
 // have a value.
 type selection struct {
 	index ast.RuleIndex
-	all   *ast.IndexResult
+	rules *ast.IndexResult // all of them
 	// What the index asks about while it learns nothing, and what it selects then: most
 	// rules are told by parts of the input, of which it learns that there are such.
 	asks    []ast.Ref
 	unknown *ast.IndexResult // nil: it asks about something else than the input
-	// What has to be shown to it as it is, even an object or a list: it tells rules by that.
-	shown []ast.Ref
+	shown
 }
+
+// shown is what has to be shown to an index as it is, even an object or a list: it tells
+// rules by that.
+type shown struct {
+	all  bool
+	refs []ast.Ref
+}
+
+func (s *shown) has(ref ast.Ref) bool { return s.all || contains(s.refs, ref) }
+
+// maxExamined bounds how many questions of an index are examined: each takes some lookups
+// among all rules. One that asks more is shown everything.
+const maxExamined = 64
 
 // newSelection asks the index what it would ask.
 func newSelection(name ast.Ref, index ast.RuleIndex) *selection {
@@ -26,18 +38,22 @@ func newSelection(name ast.Ref, index ast.RuleIndex) *selection {
 	if err != nil {
 		refuse("%v: %v", name, err)
 	}
-	s := &selection{index: index, all: all}
+	s := &selection{index: index, rules: all}
 	q := &questions{}
 	unknown, err := index.Lookup(q)
 	if err != nil {
 		return s
 	}
+	if len(q.asks) > maxExamined {
+		s.shown.all = true
+		return s
+	}
 	for _, ref := range q.asks {
-		if !contains(s.shown, ref) && s.learns(ref) {
-			s.shown = append(s.shown, ref)
+		if s.learns(ref) {
+			s.refs = append(s.refs, ref)
 		}
 	}
-	if !q.others && len(s.shown) == 0 {
+	if !q.others && len(s.refs) == 0 {
 		s.asks, s.unknown = q.asks, unknown
 	}
 	return s
@@ -84,15 +100,17 @@ func (a *answers) Resolve(ref ast.Ref) (ast.Value, error) {
 	return given.value, nil
 }
 
-// questions notes the questions of an index, and answers none.
+// questions notes the questions of an index, each once, and answers none.
 type questions struct {
-	asks   []ast.Ref
-	others bool // there were such about something else than the input
+	asks   []ast.Ref // no more than one too many
+	others bool      // there were such about something else than the input
 }
 
 // Resolve implements [ast.ValueResolver].
 func (q *questions) Resolve(ref ast.Ref) (ast.Value, error) {
-	q.asks = append(q.asks, ref)
+	if len(q.asks) <= maxExamined && !contains(q.asks, ref) {
+		q.asks = append(q.asks, ref)
+	}
 	q.others = q.others || !ref[0].Equal(ast.InputRootDocument)
 	return nil, ast.UnknownValueErr{}
 }
@@ -106,7 +124,7 @@ func (s *selection) candidates(r *resolver) (*ast.IndexResult, error) {
 	if s.unknown != nil && r.knowsNoneOf(s.asks) {
 		return s.unknown, nil
 	}
-	r.shown = s.shown
+	r.shown = &s.shown
 	return s.index.Lookup(r)
 }
 
@@ -121,7 +139,7 @@ type resolver struct {
 	m        *machine
 	world    *world
 	operands []*ast.Term
-	shown    []ast.Ref // as in selection
+	shown    *shown
 }
 
 // Resolve implements [ast.ValueResolver].
@@ -166,7 +184,7 @@ func (r *resolver) knowsNoneOf(refs []ast.Ref) bool {
 // known is what an index is told of a term. All of a part is not made where the index asks
 // for no more than whether there is one: not knowing leaves no rule out then either.
 func (r *resolver) known(ref ast.Ref, t *ast.Term) (ast.Value, error) {
-	if isPart(t) && !contains(r.shown, ref) {
+	if isPart(t) && !r.shown.has(ref) {
 		return nil, ast.UnknownValueErr{}
 	}
 	return solid(t).Value, nil
