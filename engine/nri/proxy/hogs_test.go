@@ -26,8 +26,17 @@ import (
 	"github.com/nri-guard/nri-guard/engine/nri/proxy/internal/wire"
 )
 
-// userVar has a hog become another user.
-const userVar = "PROXY_TEST_USER"
+// userVar has a hog become another user, manyVar says on how many connections it is.
+const (
+	userVar = "PROXY_TEST_USER"
+	manyVar = "PROXY_TEST_MANY"
+)
+
+// hogsUnleashed are the processes, each on so many connections, unless a test says otherwise.
+const (
+	hogsUnleashed = 4
+	hogsEach      = 40
+)
 
 // hogs are processes that do the same on as many connections as they get.
 var hogs = map[string]func(conn net.Conn, name string) error{
@@ -151,7 +160,11 @@ func runHog() error {
 		}
 	}
 	hog := hogs[os.Getenv(otherVar)]
-	for i := range 40 {
+	many, err := strconv.Atoi(os.Getenv(manyVar))
+	if err != nil {
+		return err
+	}
+	for i := range many {
 		go func() {
 			for n := 0; ; n++ {
 				conn, err := net.Dial("unix", os.Getenv(socketVar))
@@ -168,11 +181,11 @@ func runHog() error {
 }
 
 // unleash starts hogs, as another user if uid is not 0.
-func unleash(t testing.TB, r *rig, what string, uid int) {
+func unleash(t testing.TB, r *rig, what string, uid, each int) {
 	t.Helper()
-	for range 4 {
+	for range hogsUnleashed {
 		cmd := exec.Command(self(t))
-		cmd.Env = append(os.Environ(), processVar+"=hog", socketVar+"="+r.socket, otherVar+"="+what)
+		cmd.Env = append(os.Environ(), processVar+"=hog", socketVar+"="+r.socket, otherVar+"="+what, fmt.Sprint(manyVar, "=", each))
 		if uid != 0 {
 			cmd.Env = append(cmd.Env, fmt.Sprint(userVar, "=", uid))
 		}
@@ -204,7 +217,7 @@ func hogged(t *testing.T, what string, uid int, plugins ...proxy.Plugin) *rig {
 	if err := os.Chmod(filepath.Dir(r.socket), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	unleash(t, r, what, uid)
+	unleash(t, r, what, uid, hogsEach)
 	time.Sleep(1500 * time.Millisecond)
 	return r
 }
@@ -259,7 +272,7 @@ func TestHogsOfMemory(t *testing.T) {
 		c.Lookup = func(id string) (*api.PodSandbox, *api.Container) { return testPod(id), testContainer(id) }
 	})
 	before := inUse()
-	unleash(t, r, "half", 0)
+	unleash(t, r, "half", 0, hogsEach)
 	eventually(t, "there is no memory for more", func() bool { return len(r.log.lines("there is no memory for more")) > 5 })
 	if n := inUse() - before; n > 128<<20 {
 		t.Errorf("%d MiB are in use", n>>20)
@@ -328,8 +341,11 @@ func TestHogsThatAsk(t *testing.T) {
 	r.runtime.add("c")
 	p := dialRaw(t, r.socket)
 	p.subscribe("10", "good", api.Event_STOP_CONTAINER)
-	unleash(t, r, "asking", 0)
-	eventually(t, "there are many", func() bool { return len(r.proxy.Status().Plugins) > 60 })
+	// So many that all of them can be there: when they are killed none is registering, in the
+	// middle of which NRI's adaptation races with itself.
+	const each = 15
+	unleash(t, r, "asking", 0, each)
+	eventually(t, "there are many", func() bool { return len(r.proxy.Status().Plugins) == 1+hogsUnleashed*each })
 	start := time.Now()
 	for range 10 {
 		if got := p.ask("UpdateContainers", &api.UpdateContainersRequest{Update: []*api.ContainerUpdate{shares("c", 1)}}); got != "" {

@@ -271,7 +271,7 @@ func TestPluginThatDoesNotRead(t *testing.T) {
 // Connections that say nothing delay nobody's registration.
 func TestSilentConnections(t *testing.T) {
 	r := newRig(t, nil)
-	unleash(t, r, "silent", 0) // more than there can be
+	unleash(t, r, "silent", 0, hogsEach) // more than there can be
 	eventually(t, "there are many", func() bool { return len(r.log.lines("it did not register, and others want to connect")) > 100 })
 	connect(t, r.socket, "10", "good", setting("GOOD", "1"))
 	r.mustServe(t, "c")
