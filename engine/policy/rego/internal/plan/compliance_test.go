@@ -137,6 +137,36 @@ func run(p *plan.Program, q *plan.Query, input *ast.Term) ([]string, error) {
 	return results, err
 }
 
+// module is one of a package t, and a query that has been planned for it.
+type module struct {
+	compiler *ast.Compiler
+	body     ast.Body
+	program  *plan.Program
+	query    *plan.Query
+}
+
+func planned(t testing.TB, rules, query string) *module {
+	t.Helper()
+	compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + rules}, ast.CompileOpts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &module{compiler: compiler, program: plan.New(compiler, ast.NewObject())}
+	if m.body, err = compiler.QueryCompiler().Compile(ast.MustParseBody(query)); err != nil {
+		t.Fatal(err)
+	}
+	if m.query, err = m.program.Query(m.body); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *module) run(input *ast.Term) ([]string, error) { return run(m.program, m.query, input) }
+
+func (m *module) byTopdown(input *ast.Term) ([]string, error) {
+	return byTopdown(m.compiler, ast.NewObject(), input, m.body)
+}
+
 // show writes the variables that were not generated.
 func show(r map[ast.Var]*ast.Term) string {
 	var list []string

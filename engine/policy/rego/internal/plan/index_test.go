@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-
-	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
 // TestIndexOfParts: rules that the index leaves out because of what an object or a list of
@@ -41,25 +39,13 @@ func TestIndexOfParts(t *testing.T) {
 		"a list with an object":    {`p if { to_number(input.name); input.list == ["z"]; input.object }`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\nimport future.keywords\n\n" + c.rules}, ast.CompileOpts{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := compiler.QueryCompiler().Compile(ast.MustParseBody("result = data.t.p"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := planned(t, "import future.keywords\n\n"+c.rules, "result = data.t.p")
 			input := ast.MustParseTerm(`{"name": "n", "list": ["a", "b"], "object": {"x": "y"}}`)
-			want, err := byTopdown(compiler, ast.NewObject(), input, body)
+			want, err := m.byTopdown(input)
 			if err != nil || text(want) != c.want {
 				t.Fatalf("topdown gives %v, %v, want %s", want, err, c.want)
 			}
-			program := plan.New(compiler, ast.NewObject())
-			query, err := program.Query(body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := run(program, query, parted(input)); err != nil || !slices.Equal(got, want) {
+			if got, err := m.run(parted(input)); err != nil || !slices.Equal(got, want) {
 				t.Errorf("got %v, %v, want %v", got, err, want)
 			}
 		})

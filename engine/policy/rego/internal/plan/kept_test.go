@@ -29,24 +29,12 @@ func TestNothingOfAnInputIsKept(t *testing.T) {
 		"a function replaced":           "f(x) := x\ng(x) := input.v if x\np := y if { y := f(true) with f as g }",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + module}, ast.CompileOpts{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := c.QueryCompiler().Compile(ast.MustParseBody("result = data.t.p"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			p := plan.New(c, ast.NewObject())
-			q, err := p.Query(body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := planned(t, module, "result = data.t.p")
 			seen := map[string]bool{}
 			for _, input := range []string{`{"v": 1}`, `{"v": 2}`, `{"v": 1}`, `{}`} {
 				in := ast.MustParseTerm(input)
-				want, wantErr := byTopdown(c, ast.NewObject(), in, body)
-				got, gotErr := run(p, q, parted(in))
+				want, wantErr := m.byTopdown(in)
+				got, gotErr := m.run(parted(in))
 				if wantErr != nil || gotErr != nil {
 					t.Fatalf("%s: error %v, want %v", input, gotErr, wantErr)
 				}

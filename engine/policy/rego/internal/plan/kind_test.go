@@ -39,24 +39,12 @@ func TestKinds(t *testing.T) {
 			plan.NewKind(of("older", "shared"))
 			kind := plan.NewKind(of("first", "lacks", "own", "shared", "twice"))
 			plan.NewKind(of("own", "younger"))
-			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\np := [x | x := " + strings.ReplaceAll(c.ref, "kind", name) + "]"}, ast.CompileOpts{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := compiler.QueryCompiler().Compile(ast.MustParseBody("result = data.t.p"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			program := plan.New(compiler, ast.NewObject())
-			query, err := program.Query(body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := planned(t, "p := [x | x := "+strings.ReplaceAll(c.ref, "kind", name)+"]", "result = data.t.p")
 			input := ofKind(plan.NewKind(of("late", "later")), nil, ast.IntNumberTerm(3))
 			for range 3 {
 				input = ofKind(kind, ast.IntNumberTerm(0), nil, ast.IntNumberTerm(1), ast.IntNumberTerm(2), input)
 			}
-			if got, err := run(program, query, input); err != nil || text(got) != c.want {
+			if got, err := m.run(input); err != nil || text(got) != c.want {
 				t.Errorf("got %v, %v, want %s", got, err, c.want)
 			}
 		})

@@ -125,22 +125,10 @@ func TestParts(t *testing.T) {
 		"a conflict of them": {"p := input.c\n\np := input.d", `result=[1]`, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			compiler, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + c.rules}, ast.CompileOpts{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := compiler.QueryCompiler().Compile(ast.MustParseBody("result = data.t.p"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			program := plan.New(compiler, ast.NewObject())
-			query, err := program.Query(body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			m := planned(t, c.rules, "result = data.t.p")
 			e := &elements{}
 			input := e.of(ast.MustParseTerm(`{"a": {"b": [1, 2]}, "c": [1], "d": [1], "e": 5}`))
-			got, err := run(program, query, input)
+			got, err := m.run(input)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,10 +3,6 @@ package plan_test
 import (
 	"slices"
 	"testing"
-
-	"github.com/open-policy-agent/opa/v1/ast"
-
-	"github.com/nri-guard/nri-guard/engine/policy/rego/internal/plan"
 )
 
 // TestTricky holds what OPA's own cases do not spell like that against topdown.
@@ -43,21 +39,9 @@ func TestTricky(t *testing.T) {
 		"no sets to unite":                   "p contains a | b if { some a in [set(), 1]; some b in [set(), {2}] }",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := ast.CompileModulesWithOpt(map[string]string{"t.rego": "package t\n\n" + module}, ast.CompileOpts{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := c.QueryCompiler().Compile(ast.MustParseBody("result = data.t"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, wantErr := byTopdown(c, ast.NewObject(), nil, body)
-			p := plan.New(c, ast.NewObject())
-			q, err := p.Query(body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, gotErr := run(p, q, nil)
+			m := planned(t, module, "result = data.t")
+			want, wantErr := m.byTopdown(nil)
+			got, gotErr := m.run(nil)
 			if (wantErr == nil) != (gotErr == nil) || wantErr != nil && wantErr.Error() != gotErr.Error() {
 				t.Errorf("error %v, want %v", gotErr, wantErr)
 			}
